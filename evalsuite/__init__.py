@@ -1,0 +1,1 @@
+"""evalsuite: an evaluation harness that also trains."""

@@ -1,0 +1,204 @@
+"""What a task file says. One pydantic model per TOML table; every key is documented here and nowhere else.
+
+Values marked *template* are Jinja over the columns of one dataset row (plus ``subtask``). A template that is exactly
+one ``{{ expression }}`` keeps the value's type where a type matters (``target``, ``continuations``); any other template
+renders to text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from evalsuite.split import Split, split_of
+
+__all__ = [
+    "About",
+    "Check",
+    "DataSource",
+    "Fewshot",
+    "Format",
+    "Metric",
+    "SamplingConfig",
+    "Task",
+    "VerifierConfig",
+]
+
+Template = str
+Reference = Template | dict[str, Template]
+
+#: Parts of a task that describe it and cannot change a score.
+_DESCRIPTIVE = {"name", "path", "title", "skill", "about", "check"}
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class DataSource(_Table):
+    """``[data]``: where the rows come from, and how many there must be."""
+
+    hub: str | None = None
+    """Dataset id on the Hub, also the path below a mirror directory."""
+    config: str | list[str] | None = None
+    """Configuration; a list makes each configuration a subtask."""
+    split: str = "test"
+    revision: str | None = None
+    """Git revision on the Hub; a mirror is used as it stands."""
+    rows: Annotated[int, Field(gt=0)]
+    """Published number of rows over all configurations; any other number is an error."""
+    package: str | None = None
+    """``"import_name:path/in/package.jsonl.gz"``: an installed package with the same rows, used without a mirror."""
+    generator: str | None = None
+    """Name of a seeded procedural generator instead of a dataset (see ``evalsuite.data.procedural``)."""
+    params: dict[str, Any] = {}
+    """Arguments of the generator."""
+    id: Template | None = None
+    """Id of a doc; default its row number."""
+    subtask: Template | None = None
+    """Subtask of a doc; default its configuration."""
+
+    @model_validator(mode="after")
+    def _has_one_source(self) -> DataSource:
+        if (self.hub is None) == (self.generator is None):
+            raise ValueError("give either 'hub' or 'generator'")
+        return self
+
+    @property
+    def configs(self) -> list[str | None]:
+        """The configurations to read, in order."""
+        return list(self.config) if isinstance(self.config, list) else [self.config]
+
+
+class Format(_Table):
+    """``[format]``: how prompt and exemplars become messages (eval spec §2.1)."""
+
+    chat: bool = True
+    """False sends raw text, never through a chat template."""
+    fewshot: Literal["multiturn", "singleturn"] = "multiturn"
+    """Exemplars as earlier turns, or all in one user turn. Raw text is always joined as a single turn."""
+    assistant_prefix: str = ""
+    """Text the model's answer is made to start with."""
+
+
+class Fewshot(_Table):
+    """``[fewshot]``: which solved examples come before the question (eval spec §2.2)."""
+
+    shots: Annotated[int, Field(ge=0)]
+    source: str
+    """``"split:train"`` (another split of the same dataset) or ``"lm-eval:path/in/tasks.yaml"``."""
+    order: Literal["first", "sample"] = "first"
+    """The first ``shots`` rows, or ``random.Random(seed).sample``: the same exemplars for every doc either way."""
+    seed: int = 1234
+    prompt: Template | None = None
+    """The question as the exemplar's columns tell it; default the task's ``prompt``."""
+    target: Template | None = None
+    """The answer as the model should have written it; default the task's ``target``."""
+    sha256: str | None = None
+    """Content hash of the chosen rows (first 16 hex digits), so that a changed source is noticed."""
+
+
+class SamplingConfig(_Table):
+    """``[sampling]``: decoding; see :class:`evalsuite.engines.base.Sampling`."""
+
+    max_tokens: Annotated[int, Field(gt=0)] = 512
+    temperature: Annotated[float, Field(ge=0, strict=False)] = 0.0
+    top_p: Annotated[float, Field(gt=0, le=1, strict=False)] = 1.0
+    top_k: Annotated[int, Field(ge=0)] = 0
+    n: Annotated[int, Field(gt=0)] = 1
+    stop: list[str] = []
+
+    @model_validator(mode="after")
+    def _samples_differ(self) -> SamplingConfig:
+        if self.n > 1 and self.temperature == 0:
+            raise ValueError("n > 1 needs a temperature above 0: greedy samples are all the same")
+        return self
+
+
+class VerifierConfig(_Table):
+    """``[verifier]``: who judges, with which parameters."""
+
+    name: str
+    params: dict[str, Any] = {}
+
+
+class Metric(_Table):
+    """``[metric]``: how verdicts become the task's score."""
+
+    name: Literal["mean", "pass_at_k"] = "mean"
+    k: Annotated[int, Field(gt=0)] = 1
+    """For ``pass_at_k``: the unbiased estimate from ``sampling.n`` samples (eval spec §2.6)."""
+    average: Literal["micro", "macro"] = "micro"
+    """Over docs, or the unweighted mean of the subtasks' scores (eval spec §2.7)."""
+
+
+class Check(_Table):
+    """``[check]``: golden values that ``evalsuite check`` compares."""
+
+    prompts: str | None = None
+    """Hash of every prompt of the task as rendered for a chat model (or raw for a raw task)."""
+
+
+class About(_Table):
+    """``[about]``: for readers."""
+
+    source: str = ""
+    licence: str = ""
+    notes: str = ""
+
+
+class Task(_Table):
+    """A benchmark as configured: everything that decides a score, and nothing else does."""
+
+    name: str
+    path: Path
+    title: str
+    skill: str
+    prompt: Template
+    target: Reference
+    description: Template = ""
+    """Goes before the first question."""
+    final_description: Template = ""
+    """Goes after every question."""
+    gold: Template | None = None
+    """A completion that scores 1, where the verifier cannot derive one from the target."""
+    continuations: Template | None = None
+    """A list of candidate answers: makes this a log-likelihood task, judged by a log-likelihood verifier."""
+    data: DataSource
+    format: Format = Format()
+    fewshot: Fewshot | None = None
+    sampling: SamplingConfig = SamplingConfig()
+    verifier: VerifierConfig
+    metric: Metric = Metric()
+    check: Check = Check()
+    about: About = About()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Task:
+        if self.metric.name == "pass_at_k" and self.metric.k > self.sampling.n:
+            raise ValueError(f"metric.k = {self.metric.k} needs sampling.n of at least {self.metric.k}")
+        if self.continuations is not None and self.metric.name != "mean":
+            raise ValueError("a log-likelihood task has one verdict a doc: metric.name must be 'mean'")
+        if self.fewshot is not None and self.fewshot.source == f"split:{self.data.split}":
+            raise ValueError("fewshot.source is the split being evaluated: exemplars would leak the answers")
+        return self
+
+    @property
+    def split(self) -> Split:
+        """The side of the wall this task is on."""
+        return split_of(self.path)
+
+    @property
+    def shots(self) -> int:
+        """Number of exemplars before the question."""
+        return self.fewshot.shots if self.fewshot else 0
+
+    @property
+    def content_hash(self) -> str:
+        """16 hex digits over everything that can change a score."""
+        content = self.model_dump(mode="json", exclude=_DESCRIPTIVE)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,60 @@
+"""Verifiers by name. Nothing is imported before it is asked for."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from evalsuite.errors import InvalidInput, UnknownName
+from evalsuite.verifiers.base import Verifier
+
+__all__ = ["BUILT_IN", "load_verifier"]
+
+BUILT_IN: Mapping[str, str] = MappingProxyType(
+    {
+        "choice": "evalsuite.verifiers.choice:Choice",
+        "code": "evalsuite.verifiers.code:Code",
+        "exact_match": "evalsuite.verifiers.exact_match:ExactMatch",
+        "gsm8k": "evalsuite.verifiers.gsm8k:Gsm8k",
+        "instructions": "evalsuite.verifiers.instructions:Instructions",
+        "math": "evalsuite.verifiers.math:Math",
+        "most_likely": "evalsuite.verifiers.most_likely:MostLikely",
+    }
+)
+
+
+def load_verifier(name: str, /, **params: Any) -> Verifier[Any]:
+    """Return the verifier called ``name`` with its parameters set.
+
+    ``name`` is a built-in name (``"math"``) or an importable class (``"my_package.grade:Verify"``), which therefore
+    survives spawned processes.
+
+    Raises:
+        UnknownName: no such verifier, or no such parameter.
+        InvalidInput: the import failed, or a parameter has an impossible value.
+    """
+    factory = _import(BUILT_IN.get(name, name))
+    accepted = inspect.signature(factory).parameters
+    for key in params:
+        if key not in accepted:
+            raise UnknownName(f"parameter of verifier {name!r}", key, accepted)
+    try:
+        verifier = factory(**params)
+    except (TypeError, ValueError) as problem:
+        raise InvalidInput(f"verifier {name!r}: {problem}") from problem
+    if not isinstance(verifier, Verifier):
+        raise InvalidInput(f"verifier {name!r} is not a subclass of evalsuite.verifiers.Verifier")
+    return verifier
+
+
+def _import(path: str) -> Any:
+    module_name, separator, attribute = path.partition(":")
+    if not separator:
+        raise UnknownName("verifier", path, BUILT_IN, hint="(your own: 'package.module:Class')")
+    try:
+        return getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as problem:
+        raise InvalidInput(f"verifier {path!r} cannot be imported: {problem}") from problem
