@@ -28,8 +28,8 @@ __all__ = [
 class Sampling:
     """How to decode. ``temperature`` 0 is greedy; ``top_k`` 0 and ``top_p`` 1 switch those filters off.
 
-    A completion ends at the end-of-sequence token, at the first of the ``stop`` strings (not part of the text), or after
-    ``max_tokens`` tokens. ``seed`` makes sampling repeatable where the engine allows it.
+    A completion ends at the end-of-sequence token, at the first of the ``stop`` strings (not part of the text), or
+    after ``max_tokens`` tokens. ``seed`` makes sampling repeatable where the engine allows it.
     """
 
     max_tokens: int = 512
@@ -102,8 +102,8 @@ class Engine(Protocol):
     """A model that answers requests.
 
     Both methods take all requests of a run at once, so that the engine can order and batch them, and yield results as
-    they finish, in any order, exactly one per request. They raise :class:`~evalsuite.errors.EngineError` when the engine
-    itself dies; results yielded before that stand.
+    they finish, in any order, exactly one per request. They raise :class:`~evalsuite.errors.EngineError` when the
+    engine itself dies; results yielded before that stand.
     """
 
     name: str
@@ -119,7 +119,7 @@ class Engine(Protocol):
         """Score every continuation of every request."""
 
     def identity(self) -> Mapping[str, Any]:
-        """What decides the answers: model, weights, tokenizer and chat-template hashes, dtype. Goes into config.json."""
+        """What decides the answers: model, weights, tokenizer and chat-template hashes, dtype; for config.json."""
 
     def close(self) -> None:
         """Free the model; the engine is not used afterwards."""

@@ -16,7 +16,7 @@ __all__ = ["bundled_data", "load_suite", "load_task", "read_task", "suite_names"
 
 
 def bundled_data(kind: str) -> Path:
-    """Return the folder of bundled ``tasks`` or ``train`` files: inside the wheel, or beside the package in a checkout."""
+    """Return the folder of bundled ``tasks`` or ``train`` files: in the wheel, or beside the package in a checkout."""
     package = Path(__file__).resolve().parent.parent
     shipped = package / "_data" / kind
     return shipped if shipped.is_dir() else package.parent / kind

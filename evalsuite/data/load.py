@@ -1,0 +1,138 @@
+"""Rows of a task: from a mirror directory, an installed package, the Hub or a procedural generator."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from evalsuite.data.procedural import generate
+from evalsuite.errors import DataMismatch, DataUnavailable
+from evalsuite.prompts.templates import render_text
+from evalsuite.tasks.model import DataSource, Task
+
+__all__ = ["Doc", "LoadedRows", "Row", "hash_rows", "load_docs", "load_split"]
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Doc:
+    """One row of a dataset as a task sees it; ``id`` is unique within its subtask, ``row`` includes ``subtask``."""
+
+    id: str
+    subtask: str
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRows:
+    """The docs of a task and where they came from, for the run's record."""
+
+    docs: list[Doc]
+    origin: str
+    sha256: str
+    """Content hash over all rows, first 16 hex digits."""
+
+
+def load_docs(task: Task, mirror: Path | None) -> LoadedRows:
+    """Return every doc of a task, in dataset order.
+
+    ``mirror`` is a directory with the Hub's layout; it wins over an installed package, which wins over the Hub.
+
+    Raises:
+        DataUnavailable: the rows cannot be reached; the message names the ways to provide them.
+        DataMismatch: the number of rows is not the published one, or two docs have the same id.
+    """
+    docs: list[Doc] = []
+    origin = ""
+    for config in task.data.configs:
+        rows, origin = _read(task.data, config, task.data.split, mirror)
+        docs += [_doc(task, config, number, row) for number, row in enumerate(rows)]
+    if len(docs) != task.data.rows:
+        raise DataMismatch(
+            f"{task.name}: {origin} has {len(docs)} rows, {task.path} promises {task.data.rows}; "
+            f"accept them with --set data.rows={len(docs)}"
+        )
+    _require_unique(task, docs)
+    return LoadedRows(docs, origin, hash_rows(doc.row for doc in docs))
+
+
+def load_split(task: Task, split: str, mirror: Path | None) -> list[Row]:
+    """Return all rows of another split of the task's dataset, over all its configurations."""
+    return [row for config in task.data.configs for row in _read(task.data, config, split, mirror)[0]]
+
+
+def hash_rows(rows: Iterable[Row]) -> str:
+    """Return a content hash of rows, independent of column order and of where they were read from."""
+    digest = hashlib.sha256()
+    for row in rows:
+        digest.update(json.dumps(row, sort_keys=True, default=str, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:16]
+
+
+def _doc(task: Task, config: str | None, number: int, row: Row) -> Doc:
+    subtask = config if isinstance(task.data.config, list) and config else ""
+    if task.data.subtask is not None:
+        subtask = render_text(task.data.subtask, row, f"{task.path}: data.subtask")
+    named = {**row, "subtask": subtask}
+    doc_id = str(number) if task.data.id is None else render_text(task.data.id, named, f"{task.path}: data.id")
+    return Doc(doc_id, subtask, named)
+
+
+def _require_unique(task: Task, docs: Sequence[Doc]) -> None:
+    seen: set[tuple[str, str]] = set()
+    for doc in docs:
+        if (doc.subtask, doc.id) in seen:
+            raise DataMismatch(f"{task.name}: two docs have the id {doc.id!r}; change data.id in {task.path}")
+        seen.add((doc.subtask, doc.id))
+
+
+def _read(source: DataSource, config: str | None, split: str, mirror: Path | None) -> tuple[list[Row], str]:
+    if source.generator is not None:
+        return generate(source.generator, source.params), f"generator {source.generator}"
+    if mirror is not None:
+        folder = mirror / str(source.hub)
+        if not folder.is_dir():
+            raise DataUnavailable(f"{source.hub} is not in the mirror {mirror}: add it there, or run without --data")
+        return _load_dataset(source, str(folder), config, split, revision=None), f"mirror {source.hub}"
+    packaged = _package_file(source)
+    if packaged is not None:
+        return _read_jsonl(packaged), f"package {source.package}"
+    revision = source.revision
+    return _load_dataset(source, str(source.hub), config, split, revision), f"hub {source.hub}@{revision or 'main'}"
+
+
+def _load_dataset(source: DataSource, path: str, config: str | None, split: str, revision: str | None) -> list[Row]:
+    import datasets
+
+    datasets.disable_progress_bars()
+    try:
+        return list(datasets.load_dataset(path, config, split=split, revision=revision))
+    except (OSError, ValueError, datasets.exceptions.DatasetsError) as problem:
+        name = " ".join(filter(None, [source.hub, config, split]))
+        reason = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
+        raise DataUnavailable(
+            f"dataset {name} cannot be loaded ({reason[:200]}): give a mirror directory with the Hub's layout "
+            f"(--data DIR or EVALSUITE_DATA), or connect to the Hub"
+        ) from problem
+
+
+def _package_file(source: DataSource) -> Path | None:
+    if source.package is None:
+        return None
+    module, _, inside = source.package.partition(":")
+    spec = find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    return Path(spec.submodule_search_locations[0]) / inside
+
+
+def _read_jsonl(path: Path) -> list[Row]:
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines if line.strip()]

@@ -1,0 +1,101 @@
+"""Task + doc + exemplars → the prompt as sent. The joining and stripping rules are those of eval spec §2.1."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evalsuite.prompts.messages import ChatPrompt, Message, Prompt, TextPrompt
+from evalsuite.prompts.templates import render_reference, render_text, render_value
+from evalsuite.tasks.model import Task
+
+__all__ = ["render_continuations", "render_gold", "render_prompt", "render_target"]
+
+Row = Mapping[str, Any]
+
+
+def render_prompt(task: Task, row: Row, exemplars: Sequence[Row], *, chat: bool) -> Prompt:
+    """Return the prompt for one row.
+
+    ``chat`` says whether the model has a chat template; a raw task stays raw either way, and a chat task without a
+    template becomes the raw text of the same turns.
+    """
+    if not (chat and task.format.chat):
+        return TextPrompt(_joined(task, row, exemplars) + _missing_prefix(task, row))
+    prefix = task.format.assistant_prefix
+    if not exemplars:
+        return ChatPrompt((Message("user", _description(task, row) + _question(task, row)),), prefix)
+    if task.format.fewshot == "singleturn":
+        return ChatPrompt((Message("user", _joined(task, row, exemplars)),), prefix)
+    return ChatPrompt(tuple(_turns(task, row, exemplars)), prefix)
+
+
+def render_target(task: Task, row: Row) -> Any:
+    """Return the reference the verifier judges against."""
+    return render_reference(task.target, row, f"{task.path}: target")
+
+
+def render_gold(task: Task, row: Row) -> str | None:
+    """Return the right completion a task file spells out, or None where the verifier knows one."""
+    return None if task.gold is None else render_text(task.gold, row, f"{task.path}: gold")
+
+
+def render_continuations(task: Task, row: Row) -> tuple[str, ...]:
+    """Return the candidate answers of a log-likelihood task, empty for a generation task.
+
+    Each begins with the space that separates it from the prompt.
+    """
+    if task.continuations is None:
+        return ()
+    values = render_value(task.continuations, row, f"{task.path}: continuations")
+    return tuple(value if value[:1].isspace() else f" {value}" for value in map(str, values))
+
+
+def _turns(task: Task, row: Row, exemplars: Sequence[Row]) -> list[Message]:
+    messages = []
+    for number, exemplar in enumerate(exemplars):
+        opening = _description(task, row) if number == 0 else ""
+        messages.append(Message("user", opening + _question(task, exemplar, exemplar=True, strip_prefix=True)))
+        messages.append(Message("assistant", _with_space(task.format.assistant_prefix, _answer(task, exemplar))))
+    messages.append(Message("user", _question(task, row, strip_prefix=True)))
+    return messages
+
+
+def _joined(task: Task, row: Row, exemplars: Sequence[Row]) -> str:
+    solved = [_with_space(_body(task, shot, exemplar=True), _answer(task, shot)) for shot in exemplars]
+    return _description(task, row) + "\n\n".join([*solved, _question(task, row)])
+
+
+def _description(task: Task, row: Row) -> str:
+    return render_text(task.description, row, f"{task.path}: description")
+
+
+def _question(task: Task, row: Row, *, exemplar: bool = False, strip_prefix: bool = False) -> str:
+    body = _body(task, row, exemplar=exemplar)
+    if strip_prefix and task.format.assistant_prefix:
+        body = re.sub(rf"\s*{re.escape(task.format.assistant_prefix)}\s*$", "", body)
+    return body + render_text(task.final_description, row, f"{task.path}: final_description")
+
+
+def _body(task: Task, row: Row, *, exemplar: bool = False) -> str:
+    if exemplar and task.fewshot and task.fewshot.prompt is not None:
+        return render_text(task.fewshot.prompt, row, f"{task.path}: fewshot.prompt")
+    return render_text(task.prompt, row, f"{task.path}: prompt")
+
+
+def _answer(task: Task, row: Row) -> str:
+    if task.fewshot and task.fewshot.target is not None:
+        return render_text(task.fewshot.target, row, f"{task.path}: fewshot.target")
+    return str(render_target(task, row))
+
+
+def _with_space(left: str, right: str) -> str:
+    left, right = left.strip(), right.strip()
+    return f"{left} {right}" if left and right else left or right
+
+
+def _missing_prefix(task: Task, row: Row) -> str:
+    """Return the prefix for raw text, unless the question already ends with it (a chat task read as raw text)."""
+    prefix = task.format.assistant_prefix
+    return "" if _question(task, row).endswith(prefix) else prefix

@@ -1,0 +1,80 @@
+"""Jinja templates over the columns of one row, in a sandbox: a task file is data and cannot run code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from evalsuite.errors import InvalidTask, nearest
+
+if TYPE_CHECKING:
+    from jinja2.sandbox import SandboxedEnvironment
+
+__all__ = ["render_reference", "render_text", "render_value"]
+
+_SINGLE_EXPRESSION = re.compile(r"\{\{((?:(?!\{\{|\}\}).)*)\}\}", re.DOTALL)
+
+
+def render_text(template: str, row: Mapping[str, Any], where: str) -> str:
+    """Return the template filled with the row's columns, whitespace exactly as written.
+
+    ``where`` says which key of which task file this is, for the error message.
+    """
+    from jinja2 import TemplateError
+
+    try:
+        return _text_template(template).render(row)
+    except TemplateError as problem:
+        raise _explain(problem, row, where) from problem
+
+
+def render_value(template: str, row: Mapping[str, Any], where: str) -> Any:
+    """Like :func:`render_text`, but a template that is one ``{{ expression }}`` keeps the value's type."""
+    from jinja2 import StrictUndefined, TemplateError
+
+    expression = _SINGLE_EXPRESSION.fullmatch(template)
+    if expression is None:
+        return render_text(template, row, where)
+    try:
+        value = _expression(expression.group(1))(**row)
+        if isinstance(value, StrictUndefined):
+            str(value)  # raises, naming the missing column
+    except TemplateError as problem:
+        raise _explain(problem, row, where) from problem
+    return value
+
+
+def render_reference(target: str | Mapping[str, str], row: Mapping[str, Any], where: str) -> Any:
+    """Return a task's reference: one value, or a dictionary of values."""
+    if isinstance(target, str):
+        return render_value(target, row, where)
+    return {key: render_value(template, row, f"{where}.{key}") for key, template in target.items()}
+
+
+@lru_cache(maxsize=1)
+def _environment() -> SandboxedEnvironment:
+    from jinja2 import StrictUndefined
+    from jinja2.sandbox import SandboxedEnvironment
+
+    return SandboxedEnvironment(undefined=StrictUndefined, keep_trailing_newline=True)
+
+
+@lru_cache(maxsize=512)
+def _text_template(template: str) -> Any:
+    return _environment().from_string(template)
+
+
+@lru_cache(maxsize=512)
+def _expression(source: str) -> Any:
+    return _environment().compile_expression(source, undefined_to_none=False)
+
+
+def _explain(problem: Exception, row: Mapping[str, Any], where: str) -> InvalidTask:
+    missing = re.match(r"'(\w+)' is undefined", str(problem))
+    if missing is None:
+        return InvalidTask(f"{where}: {problem}")
+    close = nearest(missing.group(1), row)
+    suggestion = f"did you mean {' or '.join(close)}?" if close else f"columns: {', '.join(row)}"
+    return InvalidTask(f"{where}: the rows have no column {missing.group(1)!r}: {suggestion}")

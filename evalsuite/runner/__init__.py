@@ -1,0 +1,1 @@
+"""One evaluation from start to finish: plan → generate and verify → summarise."""

@@ -1,0 +1,50 @@
+"""Right answers and spoilt ones for every request of a plan: what ``fake:gold`` says and ``evalsuite check`` asks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from evalsuite.engines.base import LogLikelihoodRequest
+from evalsuite.errors import InvalidTask
+from evalsuite.runner.plan import PlannedRequest, TaskPlan
+from evalsuite.verifiers.base import BadReference
+
+__all__ = ["corrupted_answers", "gold_answers"]
+
+_UNLIKELY = -100.0
+
+
+def gold_answers(plans: Sequence[TaskPlan]) -> dict[str, Any]:
+    """Return, by request id, a completion (or log-likelihoods) that must score 1."""
+    return {planned.request.id: _gold(plan, planned) for plan in plans for planned in plan.requests}
+
+
+def corrupted_answers(plans: Sequence[TaskPlan]) -> dict[str, Any]:
+    """Return, by request id, a completion (or log-likelihoods) that must score 0."""
+    answers = {}
+    for plan in plans:
+        for planned in plan.requests:
+            try:
+                spoilt = plan.verifier.corrupted(_gold(plan, planned), planned.reference)
+            except BadReference as problem:
+                raise InvalidTask(f"{plan.task.path}: {planned.request.id}: {problem}") from problem
+            answers[planned.request.id] = _fitted(spoilt, planned)
+    return answers
+
+
+def _gold(plan: TaskPlan, planned: PlannedRequest) -> Any:
+    if planned.gold is not None:
+        return planned.gold
+    try:
+        return _fitted(plan.verifier.gold(planned.reference), planned)
+    except BadReference as problem:
+        raise InvalidTask(f"{plan.task.path}: {planned.request.id}: {problem}") from problem
+
+
+def _fitted(answer: Any, planned: PlannedRequest) -> Any:
+    """Return log-likelihoods with one value a continuation: a verifier does not know how many there are."""
+    if not isinstance(planned.request, LogLikelihoodRequest):
+        return answer
+    count = len(planned.request.continuations)
+    return [*answer[:count], *[_UNLIKELY] * (count - len(answer))]

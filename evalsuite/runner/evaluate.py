@@ -1,0 +1,303 @@
+"""One evaluation from start to finish: the function behind ``evalsuite run``."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evalsuite.engines.base import Engine, GenerateRequest, LogLikelihoodRequest
+from evalsuite.engines.factory import create_engine
+from evalsuite.engines.fake import FakeEngine, Script, echo, scripted
+from evalsuite.errors import EvalsuiteError, InvalidInput, RunMismatch
+from evalsuite.runner.answers import corrupted_answers, gold_answers
+from evalsuite.runner.plan import TaskPlan, plan_task
+from evalsuite.runner.progress import Progress, Silent
+from evalsuite.runner.results import RunResults, summarise_task
+from evalsuite.runner.session import SessionCount, run_session
+from evalsuite.runs.folder import RunFolder
+from evalsuite.runs.provenance import environment
+from evalsuite.tasks.model import Task
+from evalsuite.tasks.registry import load_suite, load_task
+
+__all__ = ["RunSettings", "data_mirror", "evaluate", "select_tasks"]
+
+log = logging.getLogger("evalsuite")
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """Everything about a run but its tasks. ``overrides`` beginning with ``engine.`` go to the engine."""
+
+    model: str
+    engine: str = "auto"
+    limit: int | None = None
+    data: Path | None = None
+    output: Path | None = None
+    seed: int = 0
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def engine_options(self) -> dict[str, Any]:
+        """The ``engine.*`` overrides."""
+        return {
+            key.removeprefix("engine."): value for key, value in self.overrides.items() if key.startswith("engine.")
+        }
+
+    @property
+    def task_overrides(self) -> dict[str, Any]:
+        """All other overrides."""
+        return {key: value for key, value in self.overrides.items() if not key.startswith("engine.")}
+
+
+def evaluate(
+    model: str,
+    tasks: Sequence[str] | None = None,
+    *,
+    suite: str | None = None,
+    engine: str = "auto",
+    limit: int | None = None,
+    data: str | Path | None = None,
+    output: str | Path | None = None,
+    seed: int = 0,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> RunResults:
+    """Evaluate a model and return its results; everything is also in the run folder.
+
+    Args:
+        model: a path, a Hub id, ``"demo"``, or a scripted ``"fake:gold"``.
+        tasks: names of bundled tasks, or paths of task files.
+        suite: instead of ``tasks``, every task of a suite.
+        engine: ``auto``, ``vllm``, ``transformers`` or ``openai``.
+        limit: keep the first docs of each task, spread over its subtasks.
+        data: a mirror directory; default the environment's ``EVALSUITE_DATA``, else packages and the Hub.
+        output: the run folder; default one in ``runs/`` named after model, tasks and their hashes. A folder that holds
+            an unfinished run of the same model and tasks is continued.
+        seed: for sampled decoding and for the bootstrap.
+        overrides: dotted task keys (``"sampling.max_tokens"``) and engine options (``"engine.dtype"``).
+        progress: listener; default silent.
+
+    Raises:
+        UserError: something asked for does not exist or does not fit together; nothing was run.
+        EngineError: the model could not be loaded, or died; what was finished is in the folder.
+    """
+    settings = RunSettings(
+        model, engine, limit, data_mirror(data), Path(output) if output else None, seed, overrides or {}
+    )
+    selected = select_tasks(tasks, suite, settings.task_overrides)
+    if limit is not None and limit < 1:
+        raise InvalidInput(f"--limit {limit}: give a number of docs of at least 1")
+    return _Evaluation(settings, selected, suite, progress or Silent()).run()
+
+
+def select_tasks(names: Sequence[str] | None, suite: str | None, overrides: Mapping[str, Any]) -> list[Task]:
+    """Return the tasks a run asks for."""
+    if (not names) == (suite is None):
+        raise InvalidInput("say what to run: either --tasks a,b or --suite NAME ('evalsuite list' shows both)")
+    if suite is not None:
+        found = load_suite(suite, overrides)
+        if not found:
+            raise InvalidInput(f"suite {suite!r} has no tasks yet")
+        return found
+    unique = list(dict.fromkeys(names or ()))
+    return [load_task(name, overrides) for name in unique]
+
+
+def data_mirror(given: str | Path | None) -> Path | None:
+    """Return the mirror directory: the one given, else the environment's ``EVALSUITE_DATA``."""
+    chosen = given or os.environ.get("EVALSUITE_DATA")
+    if not chosen:
+        return None
+    path = Path(chosen)
+    if not path.is_dir():
+        raise InvalidInput(f"data mirror {path} is not a directory (--data or EVALSUITE_DATA)")
+    return path
+
+
+class _Evaluation:
+    """The stages of one evaluation, in the order they happen."""
+
+    def __init__(self, settings: RunSettings, tasks: Sequence[Task], suite: str | None, progress: Progress) -> None:
+        self.settings = settings
+        self.tasks = tasks
+        self.label = suite or "-".join(task.name for task in tasks)[:40]
+        self.progress = progress
+
+    def run(self) -> RunResults:
+        """Load → render → generate → verify → summarise."""
+        engine, plans = self._prepare()
+        try:
+            identity = dict(engine.identity())
+            digest = _digest([engine.name, identity, self.settings.seed])
+            folder = self._folder(digest)
+            _require_same_run(folder, digest, plans)
+            folder.write_config(self._config(engine, identity, digest, plans))
+            with _logging_to(folder.log_path):
+                return self._execute(engine, plans, digest, folder)
+        finally:
+            engine.close()
+
+    def _prepare(self) -> tuple[Engine, list[TaskPlan]]:
+        kind, _, label = self.settings.model.partition(":")
+        if kind == "fake":
+            plans = self._plans(chat=True)
+            return FakeEngine(label, _script(label, plans)), plans
+        engine = create_engine(self.settings.engine, self.settings.model, self.settings.engine_options)
+        if not engine.has_chat_template and any(task.format.chat for task in self.tasks):
+            log.warning("%s has no chat template: chat tasks are sent as raw text", self.settings.model)
+        return engine, self._plans(chat=engine.has_chat_template)
+
+    def _plans(self, *, chat: bool) -> list[TaskPlan]:
+        settings = self.settings
+        return [
+            plan_task(task, mirror=settings.data, limit=settings.limit, chat=chat, seed=settings.seed)
+            for task in self.tasks
+        ]
+
+    def _folder(self, digest: str) -> RunFolder:
+        path = self.settings.output
+        if path is None:
+            model = re.sub(r"[^A-Za-z0-9.]+", "-", Path(self.settings.model).name).strip("-")
+            tag = _digest([digest, [task.content_hash for task in self.tasks]])[:8]
+            path = Path("runs") / f"{model}-{self.label}-{tag}"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            raise InvalidInput(f"--output {path} cannot be made: {problem.strerror}") from problem
+        return RunFolder(path)
+
+    def _config(
+        self, engine: Engine, identity: Mapping[str, Any], digest: str, plans: Sequence[TaskPlan]
+    ) -> dict[str, Any]:
+        settings = self.settings
+        return {
+            "model": settings.model,
+            "model_digest": digest,
+            "engine": {"name": engine.name, "options": settings.engine_options, "identity": identity},
+            "seed": settings.seed,
+            "limit": settings.limit,
+            "overrides": dict(settings.overrides),
+            "tasks": {plan.task.name: _task_config(plan) for plan in plans},
+            "environment": environment(),
+            "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+
+    def _execute(self, engine: Engine, plans: Sequence[TaskPlan], digest: str, folder: RunFolder) -> RunResults:
+        began = time.monotonic()
+        count = SessionCount(0, {})
+        try:
+            count = run_session(plans, engine, digest, folder, self.progress)
+        except (EvalsuiteError, KeyboardInterrupt) as problem:
+            log.error("%s", _how_to_resume(problem, folder, plans))
+            raise
+        finally:
+            self.progress.finished()
+            results = self._summarise(plans, count, folder, time.monotonic() - began)
+        return results
+
+    def _summarise(
+        self, plans: Sequence[TaskPlan], count: SessionCount, folder: RunFolder, seconds: float
+    ) -> RunResults:
+        results = summarise_run(folder, plans, count, self.settings, seconds)
+        folder.write_results(results.to_json())
+        for task in results.tasks:
+            for warning in task.warnings:
+                log.warning("%s: %s", task.task, warning)
+        return results
+
+
+def summarise_run(
+    folder: RunFolder, plans: Sequence[TaskPlan], count: SessionCount, settings: RunSettings, seconds: float
+) -> RunResults:
+    """Return the results that the folder's records add up to."""
+    samples, verdicts = folder.samples(), folder.verdicts()
+    tasks = []
+    complete = True
+    for plan in plans:
+        names = [planned.request.id for planned in plan.requests]
+        found = [samples[name] for name in names if name in samples]
+        complete &= len(found) == len(names) and all(name in verdicts for name in names)
+        failed = count.failed.get(plan.task.name, 0)
+        tasks.append(summarise_task(plan.task, len(names), found, verdicts, failed, settings.seed))
+    return RunResults(folder.path, settings.model, complete, tuple(tasks), seconds, count.generated)
+
+
+def _task_config(plan: TaskPlan) -> dict[str, Any]:
+    return {
+        "hash": plan.task.content_hash,
+        "definition": plan.task.model_dump(mode="json"),
+        "data": {"origin": plan.rows.origin, "rows": len(plan.rows.docs), "sha256": plan.rows.sha256},
+        "exemplars": plan.exemplars_hash,
+        "requests": len(plan.requests),
+    }
+
+
+def _require_same_run(folder: RunFolder, digest: str, plans: Sequence[TaskPlan]) -> None:
+    before = folder.config()
+    if not before:
+        return
+    if before["model_digest"] != digest:
+        raise RunMismatch(
+            f"{folder.path} holds a run of {before['model']} (engine {before['engine']['name']}, "
+            f"seed {before['seed']}) that differs from this one: use another --output, or delete it"
+        )
+    for plan in plans:
+        known = before["tasks"].get(plan.task.name)
+        if known is not None and (known["hash"], known["data"]["sha256"]) != (plan.task.content_hash, plan.rows.sha256):
+            raise RunMismatch(
+                f"{folder.path} holds {plan.task.name} with another task definition or other rows: "
+                f"use another --output, or delete it"
+            )
+
+
+def _how_to_resume(problem: BaseException, folder: RunFolder, plans: Sequence[TaskPlan]) -> str:
+    total = sum(len(plan.requests) for plan in plans)
+    what = "interrupted" if isinstance(problem, KeyboardInterrupt) else "stopped"
+    done = len(folder.samples())
+    return f"{what}: {done} of {total} requests are finished in {folder.path}; run the same command to go on"
+
+
+def _script(label: str, plans: Sequence[TaskPlan]) -> Script:
+    match label:
+        case "gold":
+            return _lookup(gold_answers(plans))
+        case "corrupted":
+            return _lookup(corrupted_answers(plans))
+        case "echo":
+            return echo
+    if label.endswith(".jsonl"):
+        return scripted(Path(label))
+    raise InvalidInput(f"--model fake:{label}: valid are fake:gold, fake:corrupted, fake:echo and fake:REPLIES.jsonl")
+
+
+def _lookup(answers: Mapping[str, Any]) -> Script:
+    def reply(request: GenerateRequest | LogLikelihoodRequest) -> Any:
+        return answers.get(request.id)
+
+    return reply
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,66 @@
+"""Verdicts while completions are still being generated."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import BoundedSemaphore
+
+from evalsuite.runner.plan import TaskPlan
+from evalsuite.runs.records import SampleRecord, VerdictRecord
+
+__all__ = ["Judge", "judge_record"]
+
+_WAITING_PER_THREAD = 64
+
+
+class Judge:
+    """Judges records in threads and hands every result to ``deliver``.
+
+    Verifiers that are quick run in the thread itself; those that are not bring their own confined processes and the
+    thread only waits. A bounded number of records may wait, so that a slow verifier holds generation back rather than
+    filling memory. ``deliver`` is called from the judging threads.
+    """
+
+    def __init__(self, deliver: Callable[[SampleRecord, VerdictRecord], None], threads: int | None = None) -> None:
+        self._deliver = deliver
+        workers = threads or max(2, os.cpu_count() or 2)
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="judge")
+        self._room = BoundedSemaphore(workers * _WAITING_PER_THREAD)
+        self._failed: list[BaseException] = []
+
+    def submit(self, plan: TaskPlan, record: SampleRecord) -> None:
+        """Queue one finished request for judgement; waits while the queue is full.
+
+        Raises:
+            Whatever ``deliver`` raised for an earlier record (a full disk, say).
+        """
+        self._raise_failure()
+        self._room.acquire()
+        self._pool.submit(self._run, plan, record).add_done_callback(self._finished)
+
+    def finish(self) -> None:
+        """Wait until everything that was submitted has been judged and delivered."""
+        self._pool.shutdown(wait=True)
+        self._raise_failure()
+
+    def _run(self, plan: TaskPlan, record: SampleRecord) -> None:
+        self._deliver(record, judge_record(plan, record))
+
+    def _finished(self, future: Future[None]) -> None:
+        self._room.release()
+        problem = future.exception()
+        if problem is not None:
+            self._failed.append(problem)
+
+    def _raise_failure(self) -> None:
+        if self._failed:
+            raise self._failed[0]
+
+
+def judge_record(plan: TaskPlan, record: SampleRecord) -> VerdictRecord:
+    """Return the verdicts on one finished request."""
+    judged = record.judged
+    verdicts = plan.verifier.verify_batch(judged, [record.reference] * len(judged))
+    return VerdictRecord(record.id, record.key, tuple(verdicts))

@@ -1,0 +1,110 @@
+"""Tasks → every request of a run, before a model is loaded."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evalsuite.data.exemplars import load_exemplars
+from evalsuite.data.load import Doc, LoadedRows, Row, hash_rows, load_docs
+from evalsuite.engines.base import GenerateRequest, LogLikelihoodRequest, Sampling
+from evalsuite.prompts.render import render_continuations, render_gold, render_prompt, render_target
+from evalsuite.runs.records import prompt_to_json
+from evalsuite.tasks.model import Task
+from evalsuite.verifiers.base import Verifier
+from evalsuite.verifiers.isolated import load_bounded
+
+__all__ = ["PlannedRequest", "TaskPlan", "plan_task", "prompts_hash", "spread"]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRequest:
+    """One request with everything needed to judge its answer."""
+
+    request: GenerateRequest | LogLikelihoodRequest
+    task: str
+    subtask: str
+    doc: str
+    reference: Any
+    gold: str | None
+    """The right completion where the task file spells one out."""
+
+    def key(self, model_digest: str) -> str:
+        """Return 16 hex digits over model, prompt and sampling: an answer is reused only under the same key."""
+        request = self.request
+        content = [model_digest, prompt_to_json(request.prompt)]
+        if isinstance(request, GenerateRequest):
+            sampling = request.sampling
+            content.append({name: getattr(sampling, name) for name in Sampling.__slots__})
+        else:
+            content.append(request.continuations)
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPlan:
+    """A task with its rows read, its prompts rendered and its verifier built."""
+
+    task: Task
+    verifier: Verifier[Any]
+    rows: LoadedRows
+    exemplars_hash: str | None
+    requests: tuple[PlannedRequest, ...]
+
+
+def plan_task(task: Task, *, mirror: Path | None, limit: int | None, chat: bool, seed: int) -> TaskPlan:
+    """Read a task's rows and render every request.
+
+    ``limit`` keeps the first docs of the task, spread evenly over its subtasks. ``chat`` says whether the model has a
+    chat template. ``seed`` is the run's seed; each request gets a seed of its own from it.
+    """
+    verifier = load_bounded(task.verifier.name, task.verifier.params)
+    rows = load_docs(task, mirror)
+    exemplars = load_exemplars(task, mirror)
+    docs = rows.docs if limit is None else spread(rows.docs, limit)
+    requests = tuple(_request(task, doc, exemplars, chat=chat, seed=seed) for doc in docs)
+    return TaskPlan(task, verifier, rows, hash_rows(exemplars) if exemplars else None, requests)
+
+
+def spread(docs: Sequence[Doc], limit: int) -> list[Doc]:
+    """Return the first ``limit`` docs, taking turns between subtasks, in dataset order."""
+    turns: dict[str, int] = {}
+    ranked = []
+    for position, doc in enumerate(docs):
+        turn = turns[doc.subtask] = turns.get(doc.subtask, -1) + 1
+        ranked.append((turn, position))
+    chosen = sorted(position for _, position in sorted(ranked)[:limit])
+    return [docs[position] for position in chosen]
+
+
+def prompts_hash(requests: Sequence[PlannedRequest]) -> str:
+    """Return 16 hex digits over every prompt of a task, in order: the golden value of ``evalsuite check``."""
+    digest = hashlib.sha256()
+    for planned in requests:
+        request = planned.request
+        continuations = request.continuations if isinstance(request, LogLikelihoodRequest) else ()
+        digest.update(json.dumps([prompt_to_json(request.prompt), continuations], sort_keys=True).encode())
+    return digest.hexdigest()[:16]
+
+
+def _request(task: Task, doc: Doc, exemplars: Sequence[Row], *, chat: bool, seed: int) -> PlannedRequest:
+    request_id = "/".join(filter(None, [task.name, doc.subtask, doc.id]))
+    prompt = render_prompt(task, doc.row, exemplars, chat=chat)
+    continuations = render_continuations(task, doc.row)
+    request: GenerateRequest | LogLikelihoodRequest
+    if continuations:
+        request = LogLikelihoodRequest(request_id, prompt, continuations)
+    else:
+        request = GenerateRequest(request_id, prompt, _sampling(task, request_id, seed))
+    reference = render_target(task, doc.row)
+    return PlannedRequest(request, task.name, doc.subtask, doc.id, reference, render_gold(task, doc.row))
+
+
+def _sampling(task: Task, request_id: str, seed: int) -> Sampling:
+    fields = task.sampling.model_dump()
+    own_seed = int.from_bytes(hashlib.sha256(f"{seed}/{request_id}".encode()).digest()[:4], "big") >> 1
+    return Sampling(**{**fields, "stop": tuple(fields["stop"])}, seed=own_seed if task.sampling.temperature else 0)

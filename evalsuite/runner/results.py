@@ -1,0 +1,182 @@
+"""What a run found out, per task, and the warnings a reader must not miss."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from evalsuite.metrics import DocScore, Estimate, pass_at_k, summarise
+from evalsuite.runs.records import SampleRecord, VerdictRecord
+from evalsuite.tasks.model import Metric, Task
+from evalsuite.verifiers.verdict import Outcome, Verdict
+
+__all__ = ["RunResults", "TaskResult", "doc_value", "summarise_task"]
+
+_TRUNCATED_SHARE = 0.03
+_NO_ANSWER_SHARE = 0.5
+_FEW_DOCS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """One task's score and everything that qualifies it.
+
+    ``outcomes`` and ``truncated`` count completions; ``docs``, ``failed`` and ``estimate.n`` count docs. ``estimate``
+    is None when no doc has a score.
+    """
+
+    task: str
+    title: str
+    skill: str
+    split: str
+    task_hash: str
+    metric: str
+    shots: int
+    docs: int
+    rows: int
+    estimate: Estimate | None
+    subtasks: Mapping[str, Estimate]
+    outcomes: Mapping[str, int]
+    truncated: int
+    failed: int
+    """Requests the engine could not answer."""
+    tokens: int
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def errors(self) -> int:
+        """Requests without an answer and completions whose verifier failed: none of them is a zero."""
+        return self.failed + self.outcomes.get(Outcome.ERROR, 0)
+
+    @property
+    def completions(self) -> int:
+        """Number of judged completions."""
+        return sum(self.outcomes.values())
+
+    @property
+    def limited(self) -> bool:
+        """Whether only part of the benchmark was asked."""
+        return self.docs < self.rows
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TaskResult:
+        """Read a task's entry of results.json back."""
+        estimate = Estimate(**data["estimate"]) if data["estimate"] else None
+        subtasks = {name: Estimate(**value) for name, value in data["subtasks"].items()}
+        warnings = tuple(data["warnings"])
+        return cls(**{**data, "estimate": estimate, "subtasks": subtasks, "warnings": warnings})
+
+
+@dataclass(frozen=True, slots=True)
+class RunResults:
+    """The content of results.json."""
+
+    folder: Path
+    model: str
+    complete: bool
+    """Every planned request has an answer and a verdict."""
+    tasks: tuple[TaskResult, ...]
+    seconds: float = 0.0
+    """Wall time of the last session."""
+    generated: int = 0
+    """Requests answered in the last session; the others were found in the folder."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def errors(self) -> int:
+        """Errors over all tasks; a run with any is not publishable."""
+        return sum(task.errors for task in self.tasks)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return results.json's object."""
+        return {
+            "model": self.model,
+            "complete": self.complete,
+            "errors": self.errors,
+            "seconds": round(self.seconds, 3),
+            "generated": self.generated,
+            "tasks": {task.task: asdict(task) for task in self.tasks},
+        }
+
+    @classmethod
+    def from_json(cls, folder: Path, data: Mapping[str, Any]) -> RunResults:
+        """Read results.json back."""
+        tasks = tuple(TaskResult.from_json(entry) for entry in data["tasks"].values())
+        return cls(folder, data["model"], data["complete"], tasks, data["seconds"], data["generated"])
+
+
+def summarise_task(
+    task: Task,
+    docs: int,
+    samples: Sequence[SampleRecord],
+    verdicts: Mapping[str, VerdictRecord],
+    failed: int,
+    seed: int,
+) -> TaskResult:
+    """Return a task's result from its records; docs with an error in them are counted, never scored."""
+    scores: list[DocScore] = []
+    outcomes: Counter[str] = Counter()
+    for sample in samples:
+        record = verdicts.get(sample.id)
+        if record is None:
+            continue
+        outcomes.update(str(verdict.outcome) for verdict in record.verdicts)
+        value = doc_value(task.metric, record.verdicts)
+        if value is not None:
+            scores.append(DocScore(sample.subtask, value))
+    completions = [completion for sample in samples for completion in sample.completions]
+    return TaskResult(
+        task=task.name,
+        title=task.title,
+        skill=task.skill,
+        split=str(task.split),
+        task_hash=task.content_hash,
+        metric=f"pass@{task.metric.k}" if task.metric.name == "pass_at_k" else task.metric.name,
+        shots=task.shots,
+        docs=docs,
+        rows=task.data.rows,
+        estimate=summarise(scores, task.metric.average, seed) if scores else None,
+        subtasks=_by_subtask(scores, seed),
+        outcomes=dict(sorted(outcomes.items())),
+        truncated=sum(completion.truncated for completion in completions),
+        failed=failed,
+        tokens=sum(completion.tokens for completion in completions),
+        warnings=tuple(_warnings(samples, outcomes)),
+    )
+
+
+def doc_value(metric: Metric, verdicts: Sequence[Verdict]) -> float | None:
+    """Return a doc's score in [0, 1], or None when any of its completions could not be judged."""
+    scores = [verdict.score for verdict in verdicts if verdict.score is not None]
+    if len(scores) < len(verdicts) or not scores:
+        return None
+    if metric.name == "pass_at_k":
+        return pass_at_k(len(scores), sum(score == 1 for score in scores), metric.k)
+    return sum(scores) / len(scores)
+
+
+def _by_subtask(scores: Sequence[DocScore], seed: int) -> dict[str, Estimate]:
+    names = sorted({score.subtask for score in scores})
+    if len(names) < 2:
+        return {}
+    return {name: summarise([score for score in scores if score.subtask == name], "micro", seed) for name in names}
+
+
+def _warnings(samples: Sequence[SampleRecord], outcomes: Mapping[str, int]) -> Iterable[str]:
+    completions = [completion for sample in samples for completion in sample.completions]
+    if not completions:
+        return
+    truncated = sum(completion.truncated for completion in completions) / len(completions)
+    if truncated > _TRUNCATED_SHARE:
+        yield f"{truncated:.0%} of the completions hit the token limit (raise it with --set sampling.max_tokens=N)"
+    texts = {completion.text.strip() for completion in completions}
+    if texts == {""}:
+        yield "every completion is empty: is the prompt format right for this model?"
+    elif len(texts) == 1 and len(samples) >= _FEW_DOCS:
+        yield f"all {len(completions)} completions are the same text"
+    judged = sum(outcomes.values())
+    if judged and outcomes.get(Outcome.NO_ANSWER, 0) / judged > _NO_ANSWER_SHARE:
+        yield f"{outcomes[Outcome.NO_ANSWER] / judged:.0%} of the completions have no answer in them"

@@ -1,0 +1,1 @@
+"""Run folders: the record of one evaluation, and where it is picked up again."""

@@ -1,0 +1,92 @@
+"""The two kinds of line in a run folder: what the model said, and what the verifier said of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from evalsuite.engines.base import Sample
+from evalsuite.prompts.messages import ChatPrompt, Message, Prompt, TextPrompt
+from evalsuite.verifiers.verdict import Outcome, Verdict
+
+__all__ = ["SampleRecord", "VerdictRecord", "prompt_from_json", "prompt_to_json"]
+
+
+@dataclass(frozen=True, slots=True)
+class SampleRecord:
+    """One finished request, as a line of ``samples.jsonl``; it stands on its own.
+
+    ``key`` identifies model, prompt and sampling, so that an answer is never reused for another question. A generation
+    has ``completions``; a log-likelihood request has ``continuations`` and their summed log-probabilities instead.
+    """
+
+    id: str
+    key: str
+    task: str
+    subtask: str
+    doc: str
+    prompt: Prompt
+    reference: Any
+    prompt_tokens: int
+    completions: tuple[Sample, ...] = ()
+    continuations: tuple[str, ...] = ()
+    loglikelihoods: tuple[float, ...] = ()
+    tokens: tuple[int, ...] = ()
+
+    @property
+    def judged(self) -> tuple[Any, ...]:
+        """What a verifier is given, one item per verdict: each completion's text, or all log-likelihoods at once."""
+        return tuple(sample.text for sample in self.completions) or (self.loglikelihoods,)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the line's object; empty fields are left out."""
+        line = {
+            name: getattr(self, name) for name in ("id", "key", "task", "subtask", "doc", "reference", "prompt_tokens")
+        }
+        line["prompt"] = prompt_to_json(self.prompt)
+        if self.completions:
+            line["completions"] = [asdict(sample) for sample in self.completions]
+        else:
+            line |= {name: list(getattr(self, name)) for name in ("continuations", "loglikelihoods", "tokens")}
+        return line
+
+    @classmethod
+    def from_json(cls, line: dict[str, Any]) -> SampleRecord:
+        """Read a line back."""
+        fields = dict(line)
+        fields["prompt"] = prompt_from_json(fields["prompt"])
+        fields["completions"] = tuple(Sample(**sample) for sample in fields.get("completions", ()))
+        for name in ("continuations", "loglikelihoods", "tokens"):
+            fields[name] = tuple(fields.get(name, ()))
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictRecord:
+    """The verdicts on one finished request, in the order of its samples: a line of ``verdicts.jsonl``."""
+
+    id: str
+    key: str
+    verdicts: tuple[Verdict, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the line's object."""
+        return {"id": self.id, "key": self.key, "verdicts": [asdict(verdict) for verdict in self.verdicts]}
+
+    @classmethod
+    def from_json(cls, line: dict[str, Any]) -> VerdictRecord:
+        """Read a line back."""
+        verdicts = (Verdict(**{**verdict, "outcome": Outcome(verdict["outcome"])}) for verdict in line["verdicts"])
+        return cls(line["id"], line["key"], tuple(verdicts))
+
+
+def prompt_to_json(prompt: Prompt) -> dict[str, Any]:
+    """Return a prompt as plain data."""
+    return asdict(prompt)
+
+
+def prompt_from_json(data: dict[str, Any]) -> Prompt:
+    """Read a prompt back."""
+    if "text" in data:
+        return TextPrompt(data["text"])
+    return ChatPrompt(tuple(Message(**message) for message in data["messages"]), data["assistant_prefix"])
