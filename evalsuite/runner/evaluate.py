@@ -27,7 +27,7 @@ from evalsuite.runner.session import SessionCount, run_session
 from evalsuite.runs.folder import RunFolder
 from evalsuite.runs.provenance import environment
 from evalsuite.tasks.model import Task
-from evalsuite.tasks.registry import load_suite, load_task
+from evalsuite.tasks.registry import load_suite, load_task, suite_of
 
 __all__ = ["RunSettings", "data_mirror", "evaluate", "select_tasks"]
 
@@ -182,6 +182,7 @@ class _Evaluation:
         settings = self.settings
         return {
             "model": settings.model,
+            "model_hash": _digest(identity),
             "model_digest": digest,
             "engine": {"name": engine.name, "options": settings.engine_options, "identity": identity},
             "seed": settings.seed,
@@ -235,6 +236,7 @@ def summarise_run(
 def _task_config(plan: TaskPlan) -> dict[str, Any]:
     return {
         "hash": plan.task.content_hash,
+        "suite": suite_of(plan.task.path),
         "definition": plan.task.model_dump(mode="json"),
         "data": {"origin": plan.rows.origin, "rows": len(plan.rows.docs), "sha256": plan.rows.sha256},
         "exemplars": plan.exemplars_hash,

@@ -6,9 +6,10 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import BoundedSemaphore
+from typing import Any
 
-from evalsuite.runner.plan import TaskPlan
 from evalsuite.runs.records import SampleRecord, VerdictRecord
+from evalsuite.verifiers.base import Verifier
 
 __all__ = ["Judge", "judge_record"]
 
@@ -30,7 +31,7 @@ class Judge:
         self._room = BoundedSemaphore(workers * _WAITING_PER_THREAD)
         self._failed: list[BaseException] = []
 
-    def submit(self, plan: TaskPlan, record: SampleRecord) -> None:
+    def submit(self, verifier: Verifier[Any], record: SampleRecord) -> None:
         """Queue one finished request for judgement; waits while the queue is full.
 
         Raises:
@@ -38,15 +39,15 @@ class Judge:
         """
         self._raise_failure()
         self._room.acquire()
-        self._pool.submit(self._run, plan, record).add_done_callback(self._finished)
+        self._pool.submit(self._run, verifier, record).add_done_callback(self._finished)
 
     def finish(self) -> None:
         """Wait until everything that was submitted has been judged and delivered."""
         self._pool.shutdown(wait=True)
         self._raise_failure()
 
-    def _run(self, plan: TaskPlan, record: SampleRecord) -> None:
-        self._deliver(record, judge_record(plan, record))
+    def _run(self, verifier: Verifier[Any], record: SampleRecord) -> None:
+        self._deliver(record, judge_record(verifier, record))
 
     def _finished(self, future: Future[None]) -> None:
         self._room.release()
@@ -59,8 +60,8 @@ class Judge:
             raise self._failed[0]
 
 
-def judge_record(plan: TaskPlan, record: SampleRecord) -> VerdictRecord:
+def judge_record(verifier: Verifier[Any], record: SampleRecord) -> VerdictRecord:
     """Return the verdicts on one finished request."""
     judged = record.judged
-    verdicts = plan.verifier.verify_batch(judged, [record.reference] * len(judged))
+    verdicts = verifier.verify_batch(judged, [record.reference] * len(judged))
     return VerdictRecord(record.id, record.key, tuple(verdicts))

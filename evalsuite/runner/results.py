@@ -134,7 +134,7 @@ def summarise_task(
         skill=task.skill,
         split=str(task.split),
         task_hash=task.content_hash,
-        metric=f"pass@{task.metric.k}" if task.metric.name == "pass_at_k" else task.metric.name,
+        metric=task.metric_label,
         shots=task.shots,
         docs=docs,
         rows=task.data.rows,

@@ -103,7 +103,7 @@ class _Session:
 
     def judge(self, record: SampleRecord) -> None:
         """Queue a record for its verdict."""
-        self._judge.submit(self._planned[record.id].plan, record)
+        self._judge.submit(self._planned[record.id].plan.verifier, record)
 
     def close(self) -> None:
         """Wait for outstanding verdicts."""

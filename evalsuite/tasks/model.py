@@ -198,6 +198,12 @@ class Task(_Table):
         return self.fewshot.shots if self.fewshot else 0
 
     @property
+    def metric_label(self) -> str:
+        """The metric as a leaderboard writes it."""
+        name = f"pass@{self.metric.k}" if self.metric.name == "pass_at_k" else self.metric.name
+        return f"{name}, macro" if self.metric.average == "macro" else name
+
+    @property
     def content_hash(self) -> str:
         """16 hex digits over everything that can change a score."""
         content = self.model_dump(mode="json", exclude=_DESCRIPTIVE)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from evalsuite.errors import InvalidInput, InvalidTask, UnknownName, nearest
 from evalsuite.tasks.model import Task
 
-__all__ = ["bundled_data", "load_suite", "load_task", "read_task", "suite_names", "task_paths"]
+__all__ = ["bundled_data", "load_suite", "load_task", "read_task", "suite_names", "suite_of", "task_paths"]
 
 
 def bundled_data(kind: str) -> Path:
@@ -25,6 +25,12 @@ def bundled_data(kind: str) -> Path:
 def suite_names() -> list[str]:
     """Return the bundled suites, sorted; a suite is a folder in ``tasks/``."""
     return sorted(folder.name for folder in bundled_data("tasks").iterdir() if folder.is_dir())
+
+
+def suite_of(path: Path) -> str | None:
+    """Return the suite a task file belongs to, None for a task of one's own."""
+    root = bundled_data("tasks")
+    return path.relative_to(root).parts[0] if path.is_relative_to(root) else None
 
 
 def task_paths(suite: str | None = None) -> dict[str, Path]:

@@ -1,0 +1,75 @@
+"""The command line: arguments and printing, nothing else. Every command imports its work when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from evalsuite.cli.check import check
+from evalsuite.cli.console import say_error
+from evalsuite.cli.doctor import doctor
+from evalsuite.cli.leaderboard import leaderboard
+from evalsuite.cli.list import list_tasks
+from evalsuite.cli.run import run
+from evalsuite.cli.score import score
+from evalsuite.cli.show import show
+from evalsuite.cli.train import train
+from evalsuite.cli.verify import verify
+from evalsuite.errors import EvalsuiteError
+
+__all__ = ["app", "main"]
+
+# Typer bundles its parser; this is the base of every mistake in the arguments.
+_UsageError = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    name="evalsuite",
+    help="Evaluate language models, and train them on the same verifiers.",
+    epilog="Exit codes: 0 fine, 1 the run failed, 2 a mistake in what was asked, 3 finished with errors in it. "
+    "--debug anywhere shows tracebacks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("run")(run)
+app.command("list")(list_tasks)
+app.command("check")(check)
+app.command("verify")(verify)
+app.command("score")(score)
+app.command("show")(show)
+app.command("leaderboard")(leaderboard)
+app.command("train")(train)
+app.command("doctor")(doctor)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    sys.exit(_run([argument for argument in given if argument != "--debug"], debug=debug))
+
+
+def _run(arguments: list[str], *, debug: bool) -> int:
+    try:
+        code = app(arguments, standalone_mode=False)
+    except _UsageError as problem:
+        say_error(problem.format_message())
+        return 2
+    except EvalsuiteError as problem:
+        if debug:
+            raise
+        say_error(str(problem))
+        return problem.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        say_error("interrupted")
+        return 1
+    except BrokenPipeError:
+        # The reader left (`| head`): point stdout at nothing so that the interpreter's last flush stays silent.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code if isinstance(code, int) else 0

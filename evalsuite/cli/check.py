@@ -1,0 +1,58 @@
+"""``evalsuite check``: are the tasks sound?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from evalsuite.cli.console import print_json, say, say_error
+from evalsuite.cli.options import Data, Json, Suite
+
+__all__ = ["check"]
+
+
+def check(
+    tasks: Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Names or paths.")] = None,
+    suite: Suite = None,
+    data: Data = None,
+    limit: Annotated[int | None, typer.Option(help="Judge only the first docs.", show_default="all")] = None,
+    json: Json = False,
+) -> None:
+    """Check tasks without a model: gold answers score 1, spoilt ones 0, prompts match their golden hash.
+
+    With no task named, every bundled task is checked.
+
+    Examples:
+
+        evalsuite check gsm8k --data mirror/
+
+        evalsuite check my_task.toml
+    """
+    from dataclasses import asdict
+
+    from evalsuite.errors import DataUnavailable
+    from evalsuite.runner.check import check_task
+    from evalsuite.runner.evaluate import data_mirror
+    from evalsuite.tasks.registry import load_task, task_paths
+
+    mirror = data_mirror(data)
+    reports, unreachable = [], 0
+    for name in tasks or task_paths(suite):
+        try:
+            report = check_task(load_task(name), mirror, limit)
+        except DataUnavailable as problem:
+            say_error(str(problem))
+            unreachable += 1
+            continue
+        reports.append(asdict(report))
+        state = "ok" if not report.problems else "FAILED"
+        say(f"{report.task}: {state} · {report.rows:,} rows from {report.origin} · prompts {report.prompts}")
+        for problem_found in report.problems:
+            say(f"  {problem_found}")
+    if json:
+        print_json(reports)
+    if unreachable:
+        raise typer.Exit(DataUnavailable.exit_code)
+    if any(report["problems"] for report in reports):
+        raise typer.Exit(1)

@@ -1,0 +1,86 @@
+"""Where things are said: products on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+__all__ = ["print_json", "print_table", "say", "say_error", "show_log", "stderr", "stdout"]
+
+
+def stdout() -> Console:
+    """Return a console for what the command was asked for."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def stderr() -> Console:
+    """Return a console for everything else."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def say(text: str) -> None:
+    """Say something in passing."""
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def say_error(text: str) -> None:
+    """Say what went wrong, in one line."""
+    print(f"evalsuite: {' '.join(text.split())}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def print_json(data: Any) -> None:
+    """Print one JSON document on stdout."""
+    print(json.dumps(data, indent=2, ensure_ascii=False), flush=True)  # noqa: T201
+
+
+def print_table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout: Rich in a terminal, the same columns in full width when piped.
+
+    ``columns`` are (header, justification) pairs.
+    """
+    console = stdout()
+    table = make_table(title, columns, rows)
+    if not console.is_terminal:
+        console.width = max(console.width, console.measure(table).maximum)
+    console.print(table)
+    console.file.flush()
+
+
+def make_table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a plain table; ``columns`` are (header, justification) pairs."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    for header, justify in columns:
+        table.add_column(header, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def show_log() -> None:
+    """Send evalsuite's warnings and errors to stderr, one line each."""
+    log = logging.getLogger("evalsuite")
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.setFormatter(_LineFormatter())
+    log.addHandler(handler)
+
+
+class _LineFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"{record.levelname.lower()}: {' '.join(record.getMessage().split())}"

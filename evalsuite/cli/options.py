@@ -1,0 +1,51 @@
+"""Arguments that several commands share, and how their text becomes values."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from evalsuite.errors import InvalidInput
+
+__all__ = ["Data", "Json", "Overrides", "Suite", "TaskNames", "assignments", "split_names"]
+
+Data = Annotated[
+    Path | None,
+    typer.Option(help="Mirror of the datasets, in the Hub's layout.", envvar="EVALSUITE_DATA", show_envvar=True),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a task key or an engine option: sampling.max_tokens=4096."),
+]
+Suite = Annotated[str | None, typer.Option(help="A suite: dev, unseen, rlvr or demo.")]
+TaskNames = Annotated[
+    list[str] | None, typer.Option("--tasks", metavar="A,B", help="Task names, or paths of task files (.toml).")
+]
+
+
+def split_names(given: Sequence[str] | None) -> list[str]:
+    """Return the names of a repeatable, comma-separated option."""
+    return [name.strip() for part in given or () for name in part.split(",") if name.strip()]
+
+
+def assignments(given: Sequence[str] | None, option: str) -> dict[str, Any]:
+    """Return ``key=value`` arguments as a dictionary; a value is TOML where it parses as TOML, else text."""
+    values = {}
+    for text in given or ():
+        key, separator, value = text.partition("=")
+        if not separator or not key.strip():
+            raise InvalidInput(f"{option} {text!r}: write {option} KEY=VALUE")
+        values[key.strip()] = _value(value)
+    return values
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

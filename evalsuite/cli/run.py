@@ -1,0 +1,64 @@
+"""``evalsuite run``: evaluate a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evalsuite.cli.console import print_json, show_log
+from evalsuite.cli.options import Data, Json, Overrides, Suite, TaskNames, assignments, split_names
+
+__all__ = ["run"]
+
+_WITH_ERRORS = 3
+
+
+def run(
+    model: Annotated[str, typer.Option(help="A path, a Hub id, 'demo', or a scripted 'fake:gold'.")],
+    suite: Suite = None,
+    tasks: TaskNames = None,
+    engine: Annotated[str, typer.Option(help="auto, vllm, transformers or openai.")] = "auto",
+    limit: Annotated[int | None, typer.Option(help="Only the first docs of each task.", show_default="all")] = None,
+    data: Data = None,
+    output: Annotated[Path | None, typer.Option(help="The run folder.", show_default="one in runs/")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of sampling and bootstrap.")] = 0,
+    overrides: Overrides = None,
+    json: Json = False,
+) -> None:
+    """Evaluate a model. Stopped at any moment, the same command goes on where it was.
+
+    Examples:
+
+        evalsuite run --model demo --suite demo
+
+        evalsuite run --model allenai/Llama-3.1-Tulu-3-8B --tasks gsm8k,ifeval --engine vllm
+
+        evalsuite run --model my-model --engine openai --set engine.base_url=http://localhost:8000/v1 --suite dev
+
+        evalsuite run --model ./checkpoint --tasks my_task.toml --limit 50 --set sampling.max_tokens=4096
+    """
+    from evalsuite.cli.progress import choose_progress
+    from evalsuite.cli.tables import print_results
+    from evalsuite.runner.evaluate import evaluate
+
+    show_log()
+    results = evaluate(
+        model,
+        split_names(tasks) or None,
+        suite=suite,
+        engine=engine,
+        limit=limit,
+        data=data,
+        output=output,
+        seed=seed,
+        overrides=assignments(overrides, "--set"),
+        progress=choose_progress(),
+    )
+    if json:
+        print_json({"folder": str(results.folder), **results.to_json()})
+    else:
+        print_results(results)
+    if results.errors:
+        raise typer.Exit(_WITH_ERRORS)

@@ -1,0 +1,113 @@
+"""``evalsuite show``: read what a model said."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from evalsuite.cli.console import stdout
+
+if TYPE_CHECKING:
+    from evalsuite.runs.records import SampleRecord, VerdictRecord
+
+__all__ = ["show"]
+
+
+def show(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
+    task: Annotated[str | None, typer.Option(help="Only this task.")] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only samples that did not score 1.")] = False,
+    sample: Annotated[str | None, typer.Option("--id", help="Only this sample, by its id.")] = None,
+) -> None:
+    """Show a run one sample at a time: the prompt as sent, the completion, the reference, the verdict.
+
+    In a terminal, Enter goes on and q stops.
+
+    Examples:
+
+        evalsuite show runs/demo-demo-1a2b3c4d --failed
+
+        evalsuite show runs/mine --id gsm8k/17
+    """
+    from evalsuite.errors import InvalidInput, UnknownName
+    from evalsuite.runs.folder import RunFolder
+
+    folder = RunFolder.open(run)
+    samples, verdicts = folder.samples(), folder.verdicts()
+    tasks = {record.task for record in samples.values()}
+    if task is not None and task not in tasks:
+        raise UnknownName(f"task in {run}", task, tasks)
+    if sample is not None and sample not in samples:
+        raise UnknownName(f"sample in {run}", sample, samples)
+    chosen = [
+        record
+        for record in samples.values()
+        if task in (None, record.task)
+        and sample in (None, record.id)
+        and not (failed and _all_correct(verdicts.get(record.id)))
+    ]
+    if not chosen:
+        raise InvalidInput(f"{run} has no {'failed ' if failed else ''}samples to show")
+    interactive = sys.stdin.isatty() and sys.stdout.isatty()
+    for number, record in enumerate(chosen, 1):
+        _print_sample(record, verdicts.get(record.id), f"{number} of {len(chosen)}")
+        if interactive and number < len(chosen) and input("Enter: next, q: stop ").strip().lower() == "q":
+            return
+
+
+def _all_correct(record: VerdictRecord | None) -> bool:
+    return record is not None and all(verdict.score == 1 for verdict in record.verdicts)
+
+
+def _print_sample(record: SampleRecord, verdicts: VerdictRecord | None, position: str) -> None:
+    from rich.rule import Rule
+    from rich.text import Text
+
+    console = stdout()
+    console.print(Rule(Text(f"{record.id} · {position}"), align="left"))
+    for heading, body in _sections(record, verdicts):
+        console.print(Text(heading, style="bold"))
+        console.print(Text(body + "\n"), soft_wrap=True)
+
+
+def _sections(record: SampleRecord, verdicts: VerdictRecord | None) -> list[tuple[str, str]]:
+    return [*_prompt(record), *_answers(record, verdicts), ("reference", _plain(record.reference))]
+
+
+def _prompt(record: SampleRecord) -> list[tuple[str, str]]:
+    from evalsuite.prompts.messages import TextPrompt
+
+    if isinstance(record.prompt, TextPrompt):
+        return [("prompt (raw text)", record.prompt.text)]
+    turns = [(f"prompt · {message.role}", message.content) for message in record.prompt.messages]
+    prefix = record.prompt.assistant_prefix
+    return [*turns, ("prompt · assistant begins", prefix)] if prefix else turns
+
+
+def _answers(record: SampleRecord, verdicts: VerdictRecord | None) -> list[tuple[str, str]]:
+    judged = verdicts.verdicts if verdicts else ()
+    if not record.completions:
+        lines = zip(record.loglikelihoods, record.continuations, strict=True)
+        body = "\n".join(f"{value:10.3f}  {continuation!r}" for value, continuation in lines)
+        return [("log-likelihoods", body), ("verdict", _verdict(judged[0]) if judged else "not judged yet")]
+    sections = []
+    for number, completion in enumerate(record.completions):
+        name = f"completion {number + 1}" if len(record.completions) > 1 else "completion"
+        cut = " · cut off by the token limit" if completion.truncated else ""
+        sections.append((f"{name} · {completion.tokens} tokens{cut}", completion.text))
+        sections.append(("verdict", _verdict(judged[number]) if number < len(judged) else "not judged yet"))
+    return sections
+
+
+def _verdict(verdict: Any) -> str:
+    parts = [str(verdict.outcome), verdict.reason, "" if verdict.score is None else f"score {verdict.score:g}"]
+    said = " · ".join(part for part in parts if part)
+    return said if verdict.extracted is None else f"{said}\nextracted: {verdict.extracted}"
+
+
+def _plain(reference: Any) -> str:
+    return reference if isinstance(reference, str) else json.dumps(reference, indent=2, ensure_ascii=False)

@@ -1,0 +1,61 @@
+"""How results look in a terminal."""
+
+from __future__ import annotations
+
+from evalsuite.cli.console import print_table, say
+from evalsuite.metrics import Estimate
+from evalsuite.runner.results import RunResults, TaskResult
+
+__all__ = ["percent", "print_results"]
+
+_COLUMNS = [
+    ("task", "left"),
+    ("split", "left"),
+    ("n", "right"),
+    ("score", "right"),
+    ("95% CI", "right"),
+    ("no answer", "right"),
+    ("truncated", "right"),
+    ("errors", "right"),
+]
+
+
+def print_results(results: RunResults) -> None:
+    """Print one row a task; n, interval, missing answers, cut-off completions and errors are never hidden."""
+    print_table("", _COLUMNS, [_row(task) for task in results.tasks])
+    state = "" if results.complete else " · unfinished: run the same command to go on"
+    say(f"{results.folder} · {duration(results.seconds)} · {results.generated:,} requests generated{state}")
+
+
+def percent(value: float) -> str:
+    """Return a share in [0, 1] as a percentage with one decimal."""
+    return f"{100 * value:.1f}"
+
+
+def duration(seconds: float) -> str:
+    """Return a wall time the way people say it."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} m" if hours else f"{minutes} m {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def _row(task: TaskResult) -> list[str]:
+    estimate = task.estimate
+    return [
+        task.task,
+        task.split,
+        f"{task.docs:,}" + (f" of {task.rows:,}" if task.limited else ""),
+        percent(estimate.score) if estimate else "–",
+        _interval(estimate) if estimate else "–",
+        _share(task.outcomes.get("no_answer", 0), task.completions),
+        _share(task.truncated, task.completions),
+        str(task.errors) + (" !" if task.errors else ""),
+    ]
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{percent(estimate.low)} – {percent(estimate.high)}"
+
+
+def _share(count: int, total: int) -> str:
+    return f"{100 * count / total:.1f}%" if total else "–"
