@@ -1,0 +1,89 @@
+"""Log-likelihoods of continuations on one model: each context is read once, its continuations continue from there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from evalsuite.engines.causal_lm import CausalLM
+from evalsuite.engines.chat import EncodedChoices
+from evalsuite.engines.decoding import BatchSize, free_memory, is_out_of_memory, readable
+from evalsuite.engines.kv_cache import Block
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Scorer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scorer:
+    """Scores continuations in batches of at most ``batch_size`` rows; halves it when memory runs out."""
+
+    model: CausalLM
+    batch_size: BatchSize
+
+    def run(self, requests: Sequence[EncodedChoices]) -> Iterator[tuple[int, tuple[float, ...]]]:
+        """Yield each request's place in ``requests`` and its continuations' summed natural-log probabilities."""
+        done = 0
+        while done < len(requests):
+            chunk = requests[done : done + self.batch_size.rows]
+            chunk = chunk[: readable([len(request.context) for request in chunk])]
+            values = self._try(chunk)
+            if values is None:
+                self.model.forget()
+                free_memory()
+                continue
+            yield from enumerate(values, start=done)
+            done += len(chunk)
+
+    def _try(self, requests: Sequence[EncodedChoices]) -> list[tuple[float, ...]] | None:
+        """Score, or return ``None`` when memory ran out, with a smaller batch from now on."""
+        try:
+            return self._score(requests)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            self.batch_size.halve(error)
+            return None
+
+    def _score(self, requests: Sequence[EncodedChoices]) -> list[tuple[float, ...]]:
+        """Score a few requests whose contexts fit one batch."""
+        logits, block = self.model.start([request.context for request in requests])
+        values = _first(logits, requests)
+        rows = [
+            (index, number)
+            for index, request in enumerate(requests)
+            for number, continuation in enumerate(request.continuations)
+            if len(continuation) > 1
+        ]
+        for begin in range(0, len(rows), self.batch_size.rows):
+            chunk = rows[begin : begin + self.batch_size.rows]
+            continuations = [requests[index].continuations[number] for index, number in chunk]
+            rest = self._rest(block.take([index for index, _ in chunk]), continuations)
+            for (index, number), value in zip(chunk, rest, strict=True):
+                values[index][number] += value
+        return [tuple(value) for value in values]
+
+    def _rest(self, block: Block, continuations: Sequence[tuple[int, ...]]) -> list[float]:
+        """Log-probability of every token but the first of the continuation of each row of ``block``."""
+        import torch
+
+        width = max(map(len, continuations)) - 1
+        # Padding at the right: nothing that is scored comes after it.
+        given = [[*ids[:-1], *[0] * (width + 1 - len(ids))] for ids in continuations]
+        wanted = torch.tensor([[*ids[1:], *[0] * (width + 1 - len(ids))] for ids in continuations], dtype=torch.long)
+        scored = torch.tensor([[place < len(ids) - 1 for place in range(width)] for ids in continuations])
+        logits = self.model.step(block, given).float()
+        chosen = logits.gather(-1, wanted.to(logits.device)[:, :, None])[:, :, 0] - logits.logsumexp(dim=-1)
+        values: list[float] = chosen.cpu().double().masked_fill(~scored, 0.0).sum(dim=-1).tolist()
+        return values
+
+
+def _first(logits: torch.Tensor, requests: Sequence[EncodedChoices]) -> list[list[float]]:
+    """Log-probability of the first token of every continuation; ``logits`` is ``(requests, vocabulary)``."""
+    values = []
+    for row, request in zip(logits.float().log_softmax(dim=-1), requests, strict=True):
+        values.append([float(row[continuation[0]]) for continuation in request.continuations])
+    return values
