@@ -30,8 +30,8 @@ def verify_lines(
 ) -> Iterator[dict[str, Any]]:
     """Yield each line's object with ``score``, ``outcome``, ``extracted`` and ``reason`` added, in order.
 
-    A ``completion`` that is a list of strings is scored by ``metric`` (pass@k); its ``extracted`` and ``reason`` are lists.
-    A line that cannot be judged has the outcome ``error`` and a reason; nothing raises.
+    A ``completion`` that is a list of strings is scored by ``metric`` (pass@k), and its ``extracted`` and ``reason``
+    are lists. A line that cannot be judged has the outcome ``error`` and a reason; nothing raises.
     """
 
     def verified(line: str) -> dict[str, Any]:

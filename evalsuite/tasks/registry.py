@@ -72,14 +72,14 @@ def read_task(path: Path, overrides: Mapping[str, Any] | None = None) -> Task:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise InvalidTask(f"{path}: not valid TOML: {problem}") from problem
     for key, value in (overrides or {}).items():
-        _set(table, key, value)
+        set_key(table, key, value)
     try:
         return Task.model_validate({**table, "name": path.stem, "path": path})
     except ValidationError as problem:
         raise InvalidTask(f"{path}: {explain(problem, Task)}") from problem
 
 
-def _set(table: dict[str, Any], dotted: str, value: Any) -> None:
+def set_key(table: dict[str, Any], dotted: str, value: Any) -> None:
     *parents, last = dotted.split(".")
     for key in parents:
         table = table.setdefault(key, {})

@@ -1,0 +1,1 @@
+"""Rows: datasets, mirrors, packages, generators, exemplars."""

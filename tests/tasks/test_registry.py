@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from evalsuite.errors import InvalidInput, InvalidTask, UnknownName
+from evalsuite.split import Split, split_of
+from evalsuite.tasks import load_task, suite_names, task_paths
+from evalsuite.tasks.registry import read_task, suite_of
+
+
+def test_every_bundled_task_is_valid_and_its_name_unique():
+    paths = [path for suite in suite_names() for path in task_paths(suite).values()]
+    assert len(paths) == len({path.stem for path in paths})
+    assert {"gsm8k", "humaneval", "ifeval"} <= {load_task(path.stem).name for path in paths}
+
+
+def test_the_folder_is_the_split():
+    assert split_of(Path("tasks/unseen/gpqa.toml")) is Split.UNSEEN
+    assert split_of(Path("tasks/demo/unseen/x.toml")) is Split.UNSEEN
+    assert split_of(Path("elsewhere/mine.toml")) is Split.DEV
+    assert load_task("gsm8k").split is Split.DEV
+    assert suite_of(task_paths()["gsm8k"]) == "dev"
+
+
+@pytest.mark.parametrize(("given", "near"), [("gsm8kk", "gsm8k"), ("human_eval", "humaneval"), ("ifevl", "ifeval")])
+def test_an_unknown_task_answers_with_the_nearest(given, near):
+    with pytest.raises(UnknownName, match=f"did you mean {near}"):
+        load_task(given)
+
+
+def test_an_unknown_suite_lists_the_valid_ones():
+    with pytest.raises(UnknownName, match="unknown suite 'deev': did you mean dev"):
+        task_paths("deev")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("promt = 'x'", "unknown key 'promt': did you mean prompt"),
+        ("[format]\nchatt = true", "unknown key 'format.chatt': did you mean chat"),
+        ("[sampling]\nmax_tokens = 'many'", "sampling.max_tokens: Input should be a valid integer"),
+        ("[sampling]\nn = 4", "greedy samples are all the same"),
+        ("[metric]\nname = 'pass_at_k'\nk = 10", "metric.k = 10 needs sampling.n of at least 10"),
+        ("[fewshot]\nshots = 1\nsource = 'split:test'", "exemplars would leak the answers"),
+    ],
+)
+def test_a_mistake_in_a_task_file_names_file_key_and_fix(write_task, line, message):
+    path = write_task()
+    text = path.read_text()
+    path.write_text(f"{line}\n{text}" if not line.startswith("[") else f"{text}\n{line}\n")
+    with pytest.raises(InvalidTask) as raised:
+        load_task(str(path))
+    assert str(path) in str(raised.value)
+    assert message in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_missing_keys_broken_toml_and_missing_files_are_one_line_each(tmp_path):
+    path = tmp_path / "t.toml"
+    path.write_text("title = 'x'")
+    with pytest.raises(InvalidTask, match="missing key"):
+        load_task(str(path))
+    path.write_text("title = ")
+    with pytest.raises(InvalidTask, match="not valid TOML"):
+        load_task(str(path))
+    with pytest.raises(InvalidInput, match="No such file"):
+        load_task(str(tmp_path / "none.toml"))
+
+
+def test_overrides_reach_nested_keys_and_change_the_hash(write_task):
+    path = write_task()
+    plain, changed = read_task(path), read_task(path, {"sampling.max_tokens": 7})
+    assert changed.sampling.max_tokens == 7
+    assert plain.content_hash != changed.content_hash
+
+
+def test_the_hash_ignores_what_cannot_change_a_score_and_where_the_file_lies(write_task, tmp_path):
+    path = write_task()
+    other = tmp_path / "elsewhere.toml"
+    other.write_text(path.read_text().replace('title = "Mine"', 'title = "Renamed"'))
+    assert read_task(path).content_hash == read_task(other).content_hash
+    other.write_text(path.read_text().replace("Q: ", "Question: "))
+    assert read_task(path).content_hash != read_task(other).content_hash
+
+
+def test_unknown_override_keys_are_refused(write_task):
+    with pytest.raises(InvalidTask, match=r"unknown key 'sampling.max_token': did you mean max_tokens"):
+        read_task(write_task(), {"sampling.max_token": 7})
