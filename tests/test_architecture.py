@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -55,6 +55,11 @@ def where(path: Path, node: ast.AST) -> str:
     return f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
 
 
+def assert_none(found: Iterable[str], hint: str) -> None:
+    lines = sorted(found)
+    assert not lines, "\n".join([hint, *lines])
+
+
 def room_of(path: Path) -> str:
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
@@ -83,7 +88,7 @@ def rooms_used(path: Path) -> Iterator[tuple[ast.AST, str]]:
 
 def test_every_room_has_a_floor() -> None:
     rooms = {room_of(path) for path in SOURCES}
-    assert rooms - FLOORS.keys() == set(), "name the new room's floor in FLOORS"
+    assert_none(rooms - FLOORS.keys(), "name the floor of a new room in FLOORS")
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -92,7 +97,7 @@ def test_lower_floors_do_not_import_higher_ones(path: Path) -> None:
     upward = [
         f"{where(path, node)}: floor {own} imports {room}" for node, room in rooms_used(path) if FLOORS[room] > own
     ]
-    assert upward == []
+    assert_none(upward, "a lower floor never imports a higher one")
 
 
 def at_import(tree: ast.Module) -> Iterator[ast.AST]:
@@ -117,7 +122,7 @@ def test_heavy_packages_are_imported_where_they_are_used() -> None:
         for name in imported(node, path)
         if name.split(".")[0] in HEAVY
     ]
-    assert early == []
+    assert_none(early, "import these inside the function that needs them")
 
 
 IMPORT_EVERYTHING = """
@@ -142,8 +147,8 @@ def test_importing_every_module_does_nothing_and_loads_nothing_heavy() -> None:
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     happened, modules = json.loads(done.stdout)
-    assert happened == []
-    assert HEAVY & set(modules) == set()
+    assert_none(happened, "nothing happens at import")
+    assert_none(HEAVY & set(modules), "loaded by importing evalsuite's modules")
 
 
 def test_packages_imported_are_declared() -> None:
@@ -163,7 +168,7 @@ def test_packages_imported_are_declared() -> None:
                 )
                 if not owners & declared:
                     undeclared.add(f"{where(path, node)}: {top}")
-    assert sorted(undeclared) == []
+    assert_none(undeclared, "imported, and in no list of dependencies in pyproject.toml")
 
 
 def canonical(distribution: str) -> str:
@@ -178,12 +183,13 @@ def test_functions_fit_a_screen() -> None:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and (lines := (node.end_lineno or 0) - node.lineno + 1) > MAX_FUNCTION_LINES
     ]
-    assert long == []
+    assert_none(long, f"a function fits a screen: {MAX_FUNCTION_LINES} lines")
 
 
 def test_files_have_one_subject() -> None:
     sizes = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
-    assert {name: lines for name, lines in sizes.items() if lines > MAX_FILE_LINES} == {}
+    long = [f"{name}: {lines} lines" for name, lines in sizes.items() if lines > MAX_FILE_LINES]
+    assert_none(long, f"a file has one subject: {MAX_FILE_LINES} lines")
 
 
 def test_broad_excepts_stay_within_their_budget() -> None:
@@ -210,7 +216,7 @@ def test_no_module_keeps_mutable_state() -> None:
                 names = [ast.unparse(target) for target in targets]
                 state += [f"{where(path, node)}: {name}" for name in names if name != "__all__"]
         state += [f"{where(path, node)}: global" for node in ast.walk(parse(path)) if isinstance(node, ast.Global)]
-    assert state == [], "use a tuple, a frozenset or MappingProxyType"
+    assert_none(state, "use a tuple, a frozenset or MappingProxyType")
 
 
 def is_mutable(value: ast.expr | None) -> bool:
