@@ -80,6 +80,7 @@ def read_task(path: Path, overrides: Mapping[str, Any] | None = None) -> Task:
 
 
 def set_key(table: dict[str, Any], dotted: str, value: Any) -> None:
+    """Set ``table["a"]["b"]`` for the dotted key ``"a.b"``, in place; tables on the way are made."""
     *parents, last = dotted.split(".")
     for key in parents:
         table = table.setdefault(key, {})
