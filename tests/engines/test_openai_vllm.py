@@ -1,0 +1,145 @@
+"""The OpenAI-compatible engine against a real ``vllm serve`` on loopback, checked against Transformers itself."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalsuite.engines.base import (
+    ChatPrompt,
+    Failure,
+    GenerateRequest,
+    LogLikelihoodRequest,
+    Message,
+    Sampling,
+    TextPrompt,
+)
+from evalsuite.engines.openai import OpenAIEngine, OpenAIOptions
+from evalsuite.errors import EngineError, UnknownName
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(900)]
+
+PREFIXED = ChatPrompt((Message("user", "Question: 48 friends?"),), "def add(a, b):\n")
+CHAT = ChatPrompt((Message("user", "The answer is"), Message("assistant", "42"), Message("user", "How many?")))
+TEXT = TextPrompt("Question: Natalia sold clips")
+
+
+def start_server(folder: Path, log: Path) -> tuple[subprocess.Popen[bytes], str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server", "--model", str(folder)]
+    command += ["--served-model-name", "tiny", "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32"]
+    command += ["--max-model-len", "256", "--enforce-eager", "--seed", "0"]
+    environment = {
+        **os.environ,
+        "VLLM_CPU_KVCACHE_SPACE": "1",
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        "VLLM_NO_USAGE_STATS": "1",
+    }
+    with log.open("wb") as output:
+        server = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    return server, f"http://127.0.0.1:{port}/v1"
+
+
+def wait_until_ready(server: subprocess.Popen[bytes], engine: OpenAIEngine, log: Path) -> None:
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline:
+        try:
+            engine.identity()
+        except EngineError:
+            assert server.poll() is None, log.read_text()[-3000:]
+            time.sleep(2)
+        else:
+            return
+    pytest.fail(f"vLLM did not start: {log.read_text()[-3000:]}")
+
+
+@pytest.fixture(scope="module")
+def engine(tiny_llama: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenAIEngine]:
+    log = tmp_path_factory.mktemp("vllm") / "server.log"
+    server, url = start_server(tiny_llama, log)
+    engine = OpenAIEngine("tiny", OpenAIOptions(base_url=url, concurrency=8, timeout=120))
+    try:
+        wait_until_ready(server, engine, log)
+        yield engine
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def generate(engine: OpenAIEngine, prompts: list[Any], **sampling: Any) -> dict[str, Any]:
+    requests = [GenerateRequest(str(i), prompt, Sampling(**sampling)) for i, prompt in enumerate(prompts)]
+    return {result.id: result for result in engine.generate(requests)}
+
+
+def test_the_server_is_known(engine: OpenAIEngine) -> None:
+    identity = engine.identity()
+    assert (identity["server_kind"], identity["context_length"], identity["prefill"]) == ("vllm", 256, "render")
+    assert identity["server_version"]
+
+
+def test_greedy_texts_are_those_of_transformers(engine: OpenAIEngine, library: Any) -> None:
+    prompts = [CHAT, PREFIXED, TEXT]
+    results = generate(engine, prompts, max_tokens=24)
+    expected = [library.generate(prompt, 24, ()) for prompt in prompts]
+    assert [results[str(i)].samples[0].text for i in range(3)] == expected
+
+
+def test_stop_strings(engine: OpenAIEngine, library: Any) -> None:
+    whole = library.generate(TEXT, 24, ())
+    stop = whole[6:8]
+    sample = generate(engine, [TEXT], max_tokens=24, stop=("never seen", stop))["0"].samples[0]
+    assert sample.text == whole[: whole.index(stop)]
+    assert not sample.truncated
+
+
+def test_several_samples_differ_and_repeat_with_the_seed(engine: OpenAIEngine) -> None:
+    first = generate(engine, [PREFIXED, CHAT], max_tokens=12, n=3, temperature=1.0, seed=5)
+    again = generate(engine, [PREFIXED, CHAT], max_tokens=12, n=3, temperature=1.0, seed=5)
+    assert {key: result.samples for key, result in first.items()} == {
+        key: result.samples for key, result in again.items()
+    }
+    assert all(len({sample.text for sample in result.samples}) == 3 for result in first.values())
+    assert all(1 <= sample.tokens <= 12 for result in first.values() for sample in result.samples)
+
+
+def test_the_token_limit_is_told(engine: OpenAIEngine) -> None:
+    result = generate(engine, [TEXT], max_tokens=3)["0"]
+    assert (result.samples[0].tokens, result.samples[0].truncated) == (3, True)
+    assert result.prompt_tokens > 3
+
+
+def test_an_overlong_prompt_fails_alone(engine: OpenAIEngine) -> None:
+    results = generate(
+        engine, [TextPrompt("48 " * 400), TEXT, ChatPrompt((Message("user", "48 " * 400),))], max_tokens=3
+    )
+    assert isinstance(results["0"], Failure)
+    assert isinstance(results["2"], Failure)
+    assert "do not fit the model's context" in results["0"].message
+    assert results["1"].samples
+
+
+@pytest.mark.parametrize("prompt", [CHAT, PREFIXED, TEXT], ids=["chat", "prefixed", "text"])
+def test_loglikelihoods_are_those_of_transformers(engine: OpenAIEngine, library: Any, prompt: Any) -> None:
+    choices = (" Yes", " (B) the answer is", " 72", " été ☃")
+    (result,) = engine.loglikelihood([LogLikelihoodRequest("a", prompt, choices)])
+    assert not isinstance(result, Failure)
+    expected = library.loglikelihood(prompt, list(choices))
+    assert result.tokens == tuple(count for _, count in expected)
+    assert result.values == pytest.approx([value for value, _ in expected], rel=1e-4, abs=1e-3)
+
+
+def test_a_model_that_is_not_served_is_named_at_once(engine: OpenAIEngine) -> None:
+    url = engine.identity()["server"]
+    with pytest.raises(UnknownName, match="tiny"):
+        generate(OpenAIEngine("tinny", OpenAIOptions(base_url=url)), [TEXT])
