@@ -54,7 +54,7 @@ benchmark: vllm-cpu  ## side-by-side measurements; wants a quiet machine
 	$(TEST_ENV) $(PYTEST) -m benchmark -s tests/benchmarks $(ARGS)
 
 wheel-test: $(VENV)/.test  ## build the wheel, install it elsewhere, run it beside a user's own train.py and tasks.py
-	$(PYTEST) -m slow tests/test_packaging.py
+	$(PYTEST) tests/test_packaging.py
 
 clean:  ## remove the environment and everything built; runs/ stays
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
