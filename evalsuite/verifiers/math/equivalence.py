@@ -1,59 +1,133 @@
-"""Decide whether two answers are the same, the cheap way first."""
+"""Decide whether two answers are the same, the cheap way first, and remember the decision.
+
+Tier 0: the same canonical spelling. Tier 1: two written-out numbers, compared exactly. Tier 2: our own bounded parser,
+exact or numeric evaluation, and the kinds of the two answers. Tier 3: Math-Verify in a worker process, for what the
+first tiers cannot read or compute, which a vote of form may forbid. Nothing longer than ``MAX_LENGTH`` reaches a parser.
+"""
 
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 from functools import lru_cache
 
 from evalsuite.verifiers.math import symbolic
+from evalsuite.verifiers.math.compare import compare
+from evalsuite.verifiers.math.findings import Finding, Strictness
+from evalsuite.verifiers.math.literals import Literal, close, read_literal
+from evalsuite.verifiers.math.parser import parse
+from evalsuite.verifiers.math.syntax import Node, Sequence, Unreadable
+from evalsuite.verifiers.math.tidy import tidy
 
-__all__ = ["MAX_LENGTH", "canonical", "equivalent"]
+__all__ = ["MAX_LENGTH", "agree", "decide", "quick"]
 
-#: Longer answers are not answers; nothing longer reaches a parser.
+#: Longer answers are not answers.
 MAX_LENGTH = 400
 
-_SPACING = re.compile(r"\\[!,;: ]|\\(?:left|right|quad|qquad|displaystyle|bigl?|bigr?)(?![A-Za-z])|[$~\s]")
-_FRAC = re.compile(r"\\[dtc]frac")
-_SHORT_FRAC = re.compile(r"\\frac([0-9])([0-9])")
-_PLAIN = re.compile(
-    r"(-?)(?:\\frac\{(-?[0-9]+)\}\{([0-9]+)\}|([0-9]+)/([0-9]+)|([0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40}))"
+_MEMORY = 32_768
+_GROUPED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])")
+_TEXTUAL = re.compile(r"\(?\\text ?\{[^{}]*\}\)?|[A-Za-z][A-Za-z ]+")
+_DECORATION = re.compile(r"\\text ?|[{}()\s.]")
+# Signs and words that make a statement out of a value; SymPy-based checkers take the convenient half of it.
+_STATEMENT = re.compile(
+    r"=|<|>|\\(?:approx|pm|mp|ne|le|ge|sim|in|or|and|text|to|lor|land)(?![A-Za-z])|\b(?:or|and|not)\b"
 )
 
 
-def canonical(text: str) -> str:
-    """Return ``text`` without differences that never matter."""
-    text = _SPACING.sub("", text.strip())
-    text = _SHORT_FRAC.sub(r"\\frac{\1}{\2}", _FRAC.sub(r"\\frac", text)).replace("{,}", ",")
-    text = re.sub(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))", "", text)
-    text = re.sub(r"^[a-z]=", "", text.replace("\\$", "").rstrip(".,").replace("^\\circ", "").replace("^{\\circ}", ""))
-    return re.sub(r"\\text(?:bf|rm)?\{([^{}]*)\}", r"\1", text)
+@lru_cache(maxsize=_MEMORY)
+def decide(gold: str, answer: str, strictness: Strictness) -> str:
+    """Return ``"same"`` or the reason why ``answer`` does not mean ``gold``."""
+    finding = quick(gold, answer, strictness)
+    if finding is not Finding.UNDECIDED:
+        return str(finding)
+    if strictness == "reward" and _readings(tidy(gold))[0] is not None:
+        return str(Finding.UNREADABLE)
+    if _states_more(tidy(gold), tidy(answer)):
+        return str(Finding.CHAIN)
+    same, reason = symbolic.decide(gold, answer)
+    return str(Finding.SAME) if same else reason
 
 
-@lru_cache(maxsize=65536)
-def equivalent(gold: str, answer: str) -> tuple[bool, str]:
-    """Return whether ``answer`` means ``gold``, and a reason when it does not."""
+def agree(left: str, right: str) -> bool:
+    """Return whether two answers of one completion are the same by the cheap tiers."""
+    return Finding.SAME in (quick(left, right, "eval"), quick(right, left, "eval"))
+
+
+@lru_cache(maxsize=_MEMORY)
+def quick(gold: str, answer: str, strictness: Strictness) -> Finding:
+    """Return what the tiers without SymPy find; never slow, never raises."""
     if len(answer) > MAX_LENGTH:
-        return False, "too_long"
-    left, right = canonical(gold), canonical(answer)
-    if left == right:
-        return bool(right), "" if right else "empty"
-    numbers = _number(left), _number(right)
-    if numbers[0] is not None and numbers[1] is not None:
-        return numbers[0] == numbers[1], "" if numbers[0] == numbers[1] else "different_value"
-    return symbolic.decide(gold, answer)
+        return Finding.TOO_LONG
+    expected, given = tidy(gold), tidy(answer)
+    if not given:
+        return Finding.EMPTY
+    if expected == given:
+        return Finding.SAME
+    left, right = read_literal(expected), read_literal(given)
+    if left is not None and right is not None:
+        return _literals(left, right, strictness)
+    if _TEXTUAL.fullmatch(expected) and _plain(expected) == _plain(given):
+        return Finding.SAME
+    return _trees(expected, given, strictness)
 
 
-def _number(text: str) -> Fraction | None:
-    match = _PLAIN.fullmatch(text)
-    if match is None:
+def _literals(gold: Literal, answer: Literal, strictness: Strictness) -> Finding:
+    rounded = "decimal" in (gold.form, answer.form)
+    allowed = [answer.value]
+    if gold.percent and not answer.percent:
+        allowed.append(answer.value * 100)
+    elif answer.percent and not gold.percent:
+        if strictness == "reward":
+            return Finding.PERCENT
+        allowed.append(answer.value / 100)
+    if not any(value == gold.value or (rounded and close(value, gold.value)) for value in allowed):
+        return Finding.VALUE
+    restated = strictness == "reward" and gold.form == "integer" and answer.form == "fraction"
+    return Finding.UNEVALUATED if restated else Finding.SAME
+
+
+def _trees(gold: str, answer: str, strictness: Strictness) -> Finding:
+    """Compare the readings of both: commas either group digits on both sides, or separate items on both."""
+    finding = Finding.UNDECIDED
+    for expected, given in zip(_readings(gold), _readings(answer), strict=True):
+        if expected is None or given is None:
+            continue
+        try:
+            finding = compare(expected, given, strictness)
+        except (RecursionError, Unreadable):
+            continue
+        if finding is Finding.SAME:
+            return finding
+    return finding
+
+
+@lru_cache(maxsize=_MEMORY)
+def _readings(text: str) -> tuple[Node | None, Node | None]:
+    """Return the trees of ``text`` with its commas read as digit grouping and as separators."""
+    separated = _read(text)
+    grouped = _GROUPED.sub(lambda match: match.group().replace(",", ""), text) if text[:1] not in "([\\" else text
+    return (separated if grouped == text else _read(grouped)), separated
+
+
+def _read(text: str) -> Node | None:
+    try:
+        if "\\pm" not in text and "\\mp" not in text:
+            return parse(text)
+        upper = parse(text.replace("\\pm", "+").replace("\\mp", "-"))
+        lower = parse(text.replace("\\pm", "-").replace("\\mp", "+"))
+    except (RecursionError, Unreadable):
         return None
-    sign, top, bottom, over, under, plain = match.groups()
-    if plain:
-        value = Fraction(plain.rstrip("."))
-    else:
-        denominator = int(bottom or under)
-        if denominator == 0:
-            return None
-        value = Fraction(int(top or over), denominator)
-    return -value if sign else value
+    items = dict.fromkeys((*_items(upper), *_items(lower)))
+    return Sequence(",", tuple(items))
+
+
+def _items(node: Node) -> tuple[Node, ...]:
+    return node.items if isinstance(node, Sequence) and node.kind == "," else (node,)
+
+
+def _plain(text: str) -> str:
+    return _DECORATION.sub("", text).lower()
+
+
+def _states_more(gold: str, answer: str) -> bool:
+    """Return whether ``answer`` has a relation, an alternative or words where ``gold`` has none."""
+    return bool(_STATEMENT.search(answer)) and not _STATEMENT.search(gold)

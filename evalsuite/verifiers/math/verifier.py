@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 from evalsuite.verifiers.base import TextVerifier
-from evalsuite.verifiers.math.equivalence import canonical, equivalent
+from evalsuite.verifiers.math.equivalence import agree, decide
 from evalsuite.verifiers.math.extract import boxes, last_answer, only_answer
 from evalsuite.verifiers.references import accepted_answers
 from evalsuite.verifiers.segments import final_segment
@@ -43,7 +43,7 @@ class Math(TextVerifier):
             contents, problem = only_answer(segment)
             if not contents:
                 return Verdict.no_answer(problem)
-            if len({canonical(content) for content in contents}) > 1:
+            if not all(agree(content, contents[-1]) for content in contents[:-1]):
                 return Verdict.incorrect(contents[-1], "ambiguous")
             answer = contents[-1]
         else:
@@ -53,8 +53,8 @@ class Math(TextVerifier):
             answer = found.answer
         reason = ""
         for gold in golds:
-            same, reason = equivalent(gold, answer)
-            if same:
+            reason = decide(gold, answer, "reward" if self.mode == "reward" else "eval")
+            if reason == "same":
                 return Verdict.correct(answer)
         return Verdict.incorrect(answer, reason)
 

@@ -1,0 +1,341 @@
+"""Tier 2, structure: compare two parsed answers kind by kind. A number is never a pair."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from evalsuite.verifiers.math.findings import Finding, Strictness, all_same
+from evalsuite.verifiers.math.intervals import as_region
+from evalsuite.verifiers.math.numeric import same_expression, same_relation
+from evalsuite.verifiers.math.syntax import (
+    Apply,
+    Based,
+    Matrix,
+    Name,
+    Node,
+    Number,
+    Quantity,
+    Relation,
+    Sequence,
+    Words,
+    contains,
+)
+from evalsuite.verifiers.math.units import NUMBER_WORDS, canonical_unit, is_plain_description
+
+__all__ = ["compare"]
+
+_UNORDERED = frozenset((",", "{}"))
+
+
+def compare(gold: Node, answer: Node, strictness: Strictness) -> Finding:
+    """Return whether ``answer`` says the same as ``gold``."""
+    if gold == answer:
+        return Finding.SAME
+    if isinstance(gold, Relation) or isinstance(answer, Relation):
+        return _relations(gold, answer, strictness)
+    if isinstance(gold, Quantity) or isinstance(answer, Quantity):
+        return _quantities(gold, answer, strictness)
+    if isinstance(gold, Sequence) or isinstance(answer, Sequence):
+        return _sequences(gold, answer, strictness)
+    if isinstance(gold, Matrix) or isinstance(answer, Matrix):
+        return _matrices(gold, answer, strictness)
+    if isinstance(gold, Words) or isinstance(answer, Words):
+        return _words(gold, answer)
+    if isinstance(gold, Based) or isinstance(answer, Based):
+        return _based(gold, answer, strictness)
+    if strictness == "reward" and not _is_evaluated(gold, answer):
+        return Finding.UNEVALUATED
+    return same_expression(gold, answer)
+
+
+# -- numbers ------------------------------------------------------------------------------------------------------------
+
+
+def _is_evaluated(gold: Node, answer: Node) -> bool:
+    """Return whether an answer to a plain number is one too: ``6`` is, ``2+4`` restates the question."""
+    if not _is_plain(gold):
+        return True
+    if _is_whole(gold):
+        return _is_whole(answer) or isinstance(_unsigned(answer), Number) or _is_scientific(answer)
+    return _is_plain(answer) or _is_scientific(answer)
+
+
+def _unsigned(node: Node) -> Node:
+    match node:
+        case Apply(head="neg", args=(inner,)):
+            return inner
+        case _:
+            return node
+
+
+def _is_whole(node: Node) -> bool:
+    match _unsigned(node):
+        case Number(value=value, decimal=False):
+            return value.denominator == 1
+        case _:
+            return False
+
+
+def _is_plain(node: Node) -> bool:
+    match _unsigned(node):
+        case Number():
+            return True
+        case Apply(head="/", args=(top, bottom)):
+            return isinstance(_unsigned(top), Number) and isinstance(_unsigned(bottom), Number)
+        case Apply(head="mixed"):
+            return True
+        case _:
+            return False
+
+
+def _is_scientific(node: Node) -> bool:
+    match _unsigned(node):
+        case Apply(head="*", args=(Number(), Apply(head="^", args=(Number(value=base), power)))):
+            return base == 10 and _is_whole(power)
+        case Apply(head="^", args=(Number(value=base), power)):
+            return base == 10 and _is_whole(power)
+        case _:
+            return False
+
+
+def _based(gold: Node, answer: Node, strictness: Strictness) -> Finding:
+    """Compare digits in a number system; the base may be left out where the question names it."""
+    if strictness == "reward" and not isinstance(gold, Based):
+        return Finding.KIND
+    pair = [_digits(gold), _digits(answer)]
+    if None in pair or (isinstance(gold, Based) and isinstance(answer, Based) and gold.base != answer.base):
+        return Finding.VALUE
+    return Finding.SAME if pair[0] == pair[1] else Finding.VALUE
+
+
+def _digits(node: Node) -> str | None:
+    match node:
+        case Based(digits=digits):
+            return digits.lstrip("0")
+        case Number(value=value, decimal=False) if value.denominator == 1:
+            return str(value)
+        case Apply(head="neg", args=(inner,)):
+            positive = _digits(inner)
+            return None if positive is None else f"-{positive}"
+        case _:
+            return None
+
+
+# -- text and units ----------------------------------------------------------------------------------------------------
+
+
+def _words(gold: Node, answer: Node) -> Finding:
+    left, right = _text(gold), _text(answer)
+    if left is None or right is None:
+        return Finding.KIND
+    return Finding.SAME if left == right else Finding.VALUE
+
+
+def _text(node: Node) -> str | None:
+    match node:
+        case Words(text=text):
+            plain = re.sub(r"[^a-z0-9:+-]", "", text.lower())
+            return str(NUMBER_WORDS[plain]) if plain in NUMBER_WORDS else plain
+        case Name(text=text) if len(text) == 1:
+            return text.lower()
+        case Number(value=value):
+            return str(value)
+        case _:
+            return None
+
+
+def _quantities(gold: Node, answer: Node, strictness: Strictness) -> Finding:
+    (expected, unit), (given, other_unit) = _split(gold), _split(answer)
+    if unit == "%" or other_unit == "%":
+        return _percentages(gold, answer, strictness)
+    if not _units_agree(unit, other_unit, strictness):
+        return Finding.UNIT
+    return compare(expected, given, strictness)
+
+
+def _split(node: Node) -> tuple[Node, str]:
+    match node:
+        case Quantity(value=Quantity(value=value, unit="$"), unit=unit):
+            return value, unit
+        case Quantity(value=value, unit=unit):
+            return value, unit
+        case Apply(head="neg", args=(Quantity(value=value, unit=unit),)):
+            return Apply("neg", (value,)), unit
+        case _:
+            return node, ""
+
+
+def _percentages(gold: Node, answer: Node, strictness: Strictness) -> Finding:
+    """``7\\%`` may be answered by ``7`` or ``0.07``; the other way round only a reader would forgive."""
+    (expected, unit), (given, other_unit) = _split(gold), _split(answer)
+    if unit == other_unit:
+        return compare(expected, given, strictness)
+    if unit not in ("", "%") or other_unit not in ("", "%"):
+        return Finding.UNIT
+    if other_unit == "%" and strictness == "reward":
+        return Finding.PERCENT
+    as_written = compare(expected, given, strictness)
+    return same_expression(gold, answer) if as_written is Finding.VALUE else as_written
+
+
+def _units_agree(gold: str, answer: str, strictness: Strictness) -> bool:
+    if not answer or gold == answer:
+        return True
+    known = _unit(answer)
+    if gold and (expected := _unit(gold)) is not None and known is not None:
+        return expected == known
+    if known is not None:
+        return True
+    if gold.lower() == answer.lower():
+        return True
+    return is_plain_description(answer, known_only=strictness == "reward")
+
+
+def _unit(unit: str) -> str | None:
+    """Return a known unit in one spelling, areas and volumes as powers."""
+    if unit in ("$", "deg"):
+        return {"$": "dollar", "deg": "degree"}[unit]
+    words, _, power = unit.partition(" ^")
+    known = canonical_unit(words)
+    if known is None:
+        return None
+    for name, implied in (("square ", "2"), ("cubic ", "3")):
+        if known.startswith(name):
+            known, power = known.removeprefix(name), implied
+    return f"{known}^{power}" if power and power != "1" else known
+
+
+# -- relations ---------------------------------------------------------------------------------------------------------
+
+
+def _relations(gold: Node, answer: Node, strictness: Strictness) -> Finding:
+    if isinstance(gold, Relation) and isinstance(answer, Relation):
+        finding = same_relation(gold, answer)
+        regions = as_region(gold), as_region(answer)
+        if finding is Finding.UNDECIDED and regions[0] and regions[1]:
+            return compare(regions[0], regions[1], strictness)
+        if finding is not Finding.UNDECIDED or gold.signs != answer.signs:
+            return finding
+        return all_same(compare(*pair, strictness) for pair in zip(gold.items, answer.items, strict=True))
+    region = as_region(gold) or as_region(answer)
+    if region is not None:
+        other = answer if isinstance(gold, Relation) else gold
+        return compare(region, other, strictness)
+    expected = _right_side(gold, "eval")
+    given = _right_side(answer, strictness)
+    if isinstance(expected, Finding):
+        return expected
+    return given if isinstance(given, Finding) else compare(expected, given, strictness)
+
+
+def _right_side(node: Node, strictness: Strictness) -> Node | Finding:
+    """Return the value in ``x = value`` or ``x \\in set``; of a chain of equal values the last."""
+    if not isinstance(node, Relation):
+        return node
+    signs, items = node.signs, node.items
+    if _is_label(items[0]) and signs[0] in ("=", "in", "=="):
+        signs, items = signs[1:], items[1:]
+    if not signs:
+        return items[0]
+    if strictness == "reward" or not set(signs) <= {"=", "~"}:
+        return Finding.CHAIN
+    exact = [items[0], *(item for sign, item in zip(signs, items[1:], strict=True) if sign == "=")]
+    if any(same_expression(exact[0], item) is not Finding.SAME for item in exact[1:]):
+        return Finding.CHAIN
+    rounded = [item for sign, item in zip(signs, items[1:], strict=True) if sign == "~"]
+    return exact[-1] if all(_is_rounding(exact[0], item) for item in rounded) else Finding.CHAIN
+
+
+def _is_rounding(exact: Node, rounded: Node) -> bool:
+    """Return whether ``rounded`` lies within one percent of ``exact``."""
+    quotient = Apply("/", (rounded, exact))
+    off = Apply("abs", (Apply("+", (quotient, Number(Fraction(-1)))),))
+    return (
+        same_expression(Apply("floor", (Apply("*", (off, Number(Fraction(100)))),)), Number(Fraction(0)))
+        is Finding.SAME
+    )
+
+
+def _is_label(node: Node) -> bool:
+    match node:
+        case Name() | Words():
+            return True
+        case Apply(head="*", args=(Name(), Name() | Number() | Sequence())):
+            return True
+        case Apply(head="*", args=(left, Name())):
+            return _is_label(left)
+        case _:
+            return False
+
+
+# -- several values ----------------------------------------------------------------------------------------------------
+
+
+def _sequences(gold: Node, answer: Node, strictness: Strictness) -> Finding:
+    gold, answer = _without_labels(gold), _without_labels(answer)
+    regions = as_region(gold), as_region(answer)
+    gold, answer = regions[0] or gold, regions[1] or answer
+    if not isinstance(gold, Sequence) or not isinstance(answer, Sequence):
+        return _one_or_many(gold, answer, strictness)
+    if {gold.kind, answer.kind} <= _UNORDERED or gold.kind == answer.kind == "U":
+        return _same_items(gold.items, answer.items, strictness)
+    if gold.kind != answer.kind or len(gold.items) != len(answer.items):
+        return Finding.KIND
+    pairs = zip(gold.items, answer.items, strict=True)
+    return all_same(compare(expected, given, strictness) for expected, given in pairs)
+
+
+def _one_or_many(gold: Node, answer: Node, strictness: Strictness) -> Finding:
+    """A set of one element is its element for a forgiving reader; any other mixture is a difference."""
+    if strictness == "eval":
+        for many, other, swapped in ((gold, answer, False), (answer, gold, True)):
+            if isinstance(many, Sequence) and many.kind == "{}" and len(many.items) == 1:
+                pair = (other, many.items[0]) if swapped else (many.items[0], other)
+                return compare(*pair, strictness)
+    return Finding.KIND
+
+
+def _without_labels(node: Node) -> Node:
+    """Return ``1, 2`` for ``x = 1, x = 2`` and ``x = 1, 2``, and ``(1, 2)`` for ``x = 1, y = 2``."""
+    if not isinstance(node, Sequence) or node.kind != ",":
+        return node
+    labels, values = [], []
+    for item in node.items:
+        match item:
+            case Relation(signs=("=",), items=(Name(text=label), value)):
+                labels.append(label)
+                values.append(value)
+            case Relation():
+                return node
+            case _:
+                values.append(item)
+    if len(labels) == len(values) == len(set(labels)) and labels == sorted(labels):
+        return Sequence("()", tuple(values))
+    return Sequence(",", tuple(values)) if len(set(labels)) == 1 else node
+
+
+def _same_items(gold: tuple[Node, ...], answer: tuple[Node, ...], strictness: Strictness) -> Finding:
+    """Match items in any order."""
+    if len(gold) != len(answer):
+        return Finding.KIND
+    left, undecided = list(answer), False
+    for expected in gold:
+        findings = [compare(expected, given, strictness) for given in left]
+        if Finding.SAME in findings:
+            del left[findings.index(Finding.SAME)]
+        elif Finding.UNDECIDED in findings:
+            undecided = True
+        else:
+            return Finding.VALUE
+    return Finding.UNDECIDED if undecided else Finding.SAME
+
+
+def _matrices(gold: Node, answer: Node, strictness: Strictness) -> Finding:
+    if not isinstance(gold, Matrix) or not isinstance(answer, Matrix):
+        other = answer if isinstance(gold, Matrix) else gold
+        return Finding.UNDECIDED if contains(other, lambda part: isinstance(part, Matrix)) else Finding.KIND
+    if [len(row) for row in gold.rows] != [len(row) for row in answer.rows]:
+        return Finding.KIND
+    cells = zip((cell for row in gold.rows for cell in row), (cell for row in answer.rows for cell in row), strict=True)
+    return all_same(compare(expected, given, strictness) for expected, given in cells)

@@ -1,0 +1,50 @@
+"""Inequalities as intervals: ``0 < x \\le 1`` says the same as ``(0, 1]``."""
+
+from __future__ import annotations
+
+from evalsuite.verifiers.math.syntax import Apply, Name, Node, Relation, Sequence
+
+__all__ = ["as_region"]
+
+_INFINITY = Name("oo")
+_MINUS_INFINITY = Apply("neg", (_INFINITY,))
+_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+def as_region(node: Node) -> Node | None:
+    """Return the interval or union that an inequality (or several joined by "or") describes, else ``None``."""
+    match node:
+        case Relation():
+            return _interval(node)
+        case Sequence(kind=",", items=items):
+            parts = tuple(_interval(item) for item in items if isinstance(item, Relation))
+            known = tuple(part for part in parts if part is not None)
+            return Sequence("U", known) if len(known) == len(items) else None
+        case _:
+            return None
+
+
+def _interval(relation: Relation) -> Node | None:
+    signs, items = relation.signs, relation.items
+    if not all(sign in _FLIPPED for sign in signs):
+        return None
+    if len(items) == 3 and isinstance(items[1], Name):
+        if signs[0][0] != signs[1][0]:
+            return None
+        if signs[0].startswith(">"):
+            signs, items = (_FLIPPED[signs[1]], _FLIPPED[signs[0]]), items[::-1]
+        return Sequence(_brackets(signs[0] == "<=", signs[1] == "<="), (items[0], items[2]))
+    if len(items) == 2:
+        sign, (left, right) = signs[0], items
+        if isinstance(right, Name) and not isinstance(left, Name):
+            sign, left, right = _FLIPPED[sign], right, left
+        if isinstance(left, Name):
+            closed = sign.endswith("=")
+            below = sign.startswith("<")
+            ends = (_MINUS_INFINITY, right) if below else (right, _INFINITY)
+            return Sequence(_brackets(closed and not below, closed and below), ends)
+    return None
+
+
+def _brackets(left_closed: bool, right_closed: bool) -> str:
+    return f"{'[' if left_closed else '('}{']' if right_closed else ')'}"

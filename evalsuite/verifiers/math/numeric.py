@@ -1,0 +1,139 @@
+"""Tier 2, deciding: whether two expressions, equations or inequalities agree, exactly or at sample points."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+
+from evalsuite.verifiers.math.evaluate import TooLarge, Undefined, Value, evaluate, variables
+from evalsuite.verifiers.math.findings import Finding
+from evalsuite.verifiers.math.literals import close
+from evalsuite.verifiers.math.syntax import Apply, Name, Node, Number, Relation, Unreadable, contains
+
+__all__ = ["same_expression", "same_relation"]
+
+_EXACT = 1e-10
+_ROUNDED = 1e-6
+_TINY = 1e-12
+_NEEDED = 3
+# Small fractions of both signs, so that polynomials and rational functions are compared exactly, and some positive
+# points for roots and logarithms. Magnitudes on both sides of 1 keep high powers visible.
+_SAMPLES = tuple(
+    (Fraction(*start), Fraction(*step))
+    for start, step in (
+        ((7, 5), (3, 7)),
+        ((-11, 13), (2, 5)),
+        ((8, 11), (5, 9)),
+        ((-9, 7), (-4, 11)),
+        ((13, 9), (6, 5)),
+    )
+)
+
+
+def same_expression(gold: Node, answer: Node) -> Finding:
+    """Compare two expressions with or without variables; ``UNDECIDED`` where they cannot be computed."""
+    names = variables(gold) | variables(answer)
+    if "oo" in names:
+        return Finding.SAME if _signed_infinity(gold) == _signed_infinity(answer) else Finding.VALUE
+    rounded = _has_decimal(gold) or _has_decimal(answer)
+    agreed = 0
+    for point in _points(names):
+        try:
+            expected = evaluate(gold, point)
+        except (TooLarge, Unreadable):
+            return Finding.UNDECIDED
+        except Undefined:
+            continue
+        try:
+            if not _close(expected, evaluate(answer, point), rounded=rounded):
+                return Finding.VALUE
+        except TooLarge:
+            return Finding.TOO_LARGE
+        except Unreadable:
+            return Finding.UNDECIDED
+        except Undefined:
+            continue
+        agreed += 1
+    return Finding.SAME if agreed >= (_NEEDED if names else 1) else Finding.UNDECIDED
+
+
+def same_relation(gold: Relation, answer: Relation) -> Finding:
+    """Compare two equations or inequalities of two sides: one must be a multiple of the other."""
+    if len(gold.items) != 2 or len(answer.items) != 2:
+        return Finding.UNDECIDED
+    (sign, expected), (other_sign, given) = _oriented(gold), _oriented(answer)
+    if sign != other_sign:
+        return Finding.KIND
+    names = variables(expected) | variables(given)
+    try:
+        ratios = list(_ratios(expected, given, names))
+    except (TooLarge, Unreadable):
+        return Finding.UNDECIDED
+    if None in ratios:
+        return Finding.VALUE
+    known = [complex(ratio) for ratio in ratios if ratio is not None]
+    if len(known) < (_NEEDED if names else 1):
+        return Finding.UNDECIDED
+    constant = all(abs(ratio - known[0]) <= _EXACT * abs(known[0]) for ratio in known)
+    right_way = sign in ("=", "!=") or known[0].real > 0
+    return Finding.SAME if constant and right_way else Finding.VALUE
+
+
+def _points(names: frozenset[str]) -> Iterator[dict[str, Value]]:
+    if not names:
+        yield {}
+        return
+    ordered = sorted(names)
+    for start, step in _SAMPLES:
+        yield {name: start + step * index for index, name in enumerate(ordered)}
+
+
+def _close(left: Value, right: Value, *, rounded: bool) -> bool:
+    if isinstance(left, Fraction) and isinstance(right, Fraction):
+        return left == right or (rounded and close(left, right))
+    try:
+        left, right = complex(left), complex(right)
+    except OverflowError as problem:
+        raise TooLarge("overflow") from problem
+    difference, size = abs(left - right), max(abs(left), abs(right))
+    if rounded:
+        return difference <= _ROUNDED and difference <= _ROUNDED * size
+    return difference <= _EXACT * size or difference <= _TINY
+
+
+def _ratios(gold: Node, answer: Node, names: frozenset[str]) -> Iterator[Value | None]:
+    """Yield the quotient of the two at every sample point where both have a value; ``None`` where only one is zero."""
+    for point in _points(names):
+        try:
+            expected, given = evaluate(gold, point), evaluate(answer, point)
+        except Undefined:
+            continue
+        if expected == 0 or given == 0:
+            if expected != given:
+                yield None
+        elif isinstance(expected, Fraction) and isinstance(given, Fraction):
+            yield given / expected
+        else:
+            yield complex(given) / complex(expected)
+
+
+def _oriented(relation: Relation) -> tuple[str, Node]:
+    """Return ``lhs - rhs`` with the sign turned to ``<``, ``<=``, ``=`` or ``!=``."""
+    sign, (left, right) = relation.signs[0], relation.items
+    if sign in (">", ">="):
+        sign, left, right = sign.replace(">", "<"), right, left
+    return sign, Apply("+", (left, Apply("neg", (right,))))
+
+
+def _signed_infinity(node: Node) -> int:
+    match node:
+        case Name(text="oo"):
+            return 1
+        case Apply(head="neg", args=(inner,)):
+            return -_signed_infinity(inner)
+        case _:
+            return 0
+
+
+def _has_decimal(node: Node) -> bool:
+    return contains(node, lambda part: isinstance(part, Number) and part.decimal)

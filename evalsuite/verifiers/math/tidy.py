@@ -1,0 +1,94 @@
+"""Remove the differences between two ways to typeset the same answer that never carry meaning."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["tidy"]
+
+_UNICODE = str.maketrans(
+    {
+        "−": "-", "–": "-", "×": "\\times ", "·": "\\cdot ", "⋅": "\\cdot ", "÷": "/", "π": "\\pi ", "∞": "\\infty ",
+        "°": "^\\circ ", "√": "\\sqrt ", "∪": "\\cup ", "∩": "\\cap ", "∈": "\\in ", "≤": "\\le ", "≥": "\\ge ", "≠": "\\ne ",
+        "≈": "\\approx ", "±": "\\pm ", "∅": "\\emptyset ", "²": "^2", "³": "^3", "½": "\\frac{1}{2}", "θ": "\\theta ",
+        "∓": "\\mp ", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "’": "'",
+    }
+)  # fmt: skip
+_DELIMITED = re.compile(r"(\$\$?|\\\(|\\\[|\*\*|`)\s*(.*?)\s*(\$\$?|\\\)|\\\]|\*\*|`)", re.DOTALL)
+_WRAPPED = re.compile(
+    r"(?:\\(?:boxed|fbox|displaystyle|mathbf|bm|boldsymbol|textcolor\{[a-z]+\}|color\{[a-z]+\}))\s*\{(.*)\}", re.DOTALL
+)
+_SPACING = re.compile(
+    r"(?<!\\)\\[!;:, ]|\\(?:quad|qquad|displaystyle|textstyle|limits|thinspace|enspace|hfill|hspace\{[^{}]*\}|"
+    r"left|right|[bB]ig[glr]*|mathstrut|strut|nolimits)(?![A-Za-z])|~"
+)
+_OPEN_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
+_GROUP_COMMA = re.compile(r"(?<=[0-9])(?:\{,\}|,\s?\\!|\\,|,\\,)(?=[0-9]{3}(?![0-9]))")
+_SPACE = re.compile(r"\s+")
+_IDLE_SPACE = re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])")
+_ALIASES = (
+    (re.compile(r"\\[dtc]frac(?![A-Za-z])"), r"\\frac"),
+    (re.compile(r"\\(?:leq|leqslant)(?![A-Za-z])"), r"\\le"),
+    (re.compile(r"\\(?:geq|geqslant)(?![A-Za-z])"), r"\\ge"),
+    (re.compile(r"\\neq(?![A-Za-z])"), r"\\ne"),
+    (re.compile(r"\\(?:lbrace)(?![A-Za-z])"), r"\\{"),
+    (re.compile(r"\\(?:rbrace)(?![A-Za-z])"), r"\\}"),
+    (re.compile(r"\\varnothing(?![A-Za-z])"), r"\\emptyset"),
+    (re.compile(r"\^\s*\{\s*\\circ\s*\}|\\degrees?(?![A-Za-z])|\^\\circ(?![A-Za-z])"), r"^\\circ "),
+    (re.compile(r"\\(?:lvert|rvert|vert|mid)(?![A-Za-z])"), "|"),
+    (
+        re.compile(r"\\(?:mbox|textrm|textbf|textit|textnormal|mathrm|operatorname\*?|texttt|textsf|text)\s*\{"),
+        r"\\text{",
+    ),
+)
+
+
+def tidy(text: str) -> str:
+    """Return ``text`` in a canonical spelling; two answers with the same one are the same.
+
+    Math delimiters, boxes around everything, spacing commands, sizes of brackets, spelling variants of commands, digit
+    grouping and a final full stop go; commas between three-digit groups stay, because they may separate a list.
+    """
+    text = text.strip()
+    if not text.isascii():
+        text = text.translate(_UNICODE)
+    if "\\" in text or "{,}" in text:
+        text = _commands(text)
+    text = _SPACE.sub(" ", text).strip()
+    text = _unwrapped(text)
+    text = text.rstrip(" .,;:") if not text.endswith("\\ ") else text.rstrip(" .,;:\\")
+    return _IDLE_SPACE.sub("", text)
+
+
+def _commands(text: str) -> str:
+    text = _GROUP_COMMA.sub("", text)
+    text = _OPEN_DELIMITER.sub("", text)
+    text = _SPACING.sub(" ", text)
+    for pattern, replacement in _ALIASES:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+def _unwrapped(text: str) -> str:
+    """Strip delimiters and commands that enclose the whole of ``text``, a few layers at most."""
+    for _ in range(4):
+        match = _DELIMITED.fullmatch(text) if text[:1] in "$\\*`" else None
+        inner = match.group(2) if match else None
+        if inner is None and text[:1] == "\\":
+            match = _WRAPPED.fullmatch(text)
+            inner = match.group(1) if match and _balanced(match.group(1)) else None
+        elif inner is None and text[:1] == "{" and text[-1:] == "}" and _balanced(text[1:-1]):
+            inner = text[1:-1]
+        if inner is None:
+            return text
+        text = inner.strip()
+    return text
+
+
+def _balanced(text: str) -> bool:
+    depth = 0
+    for brace in re.findall(r"(?<!\\)[{}]", text):
+        depth += 1 if brace == "{" else -1
+        if depth < 0:
+            return False
+    return depth == 0
