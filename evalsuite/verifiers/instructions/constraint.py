@@ -1,0 +1,140 @@
+"""What a constraint is: a frozen dataclass whose fields are its arguments, and a test that a response passes or not.
+
+Arguments come from data sets as JSON, often with every key of every constraint present and ``null`` where it does not
+apply, and with whole numbers as floats. They are read by the function a field names, in one place, so that a missing
+or malformed argument is always a :class:`~evalsuite.verifiers.base.BadReference`: never a pass, and never a value
+drawn at random, which is what the reference implementations do.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, Self
+
+from evalsuite.verifiers.base import BadReference
+from evalsuite.verifiers.instructions.response import Response
+
+__all__ = [
+    "COUNT",
+    "INDEX",
+    "LETTER",
+    "PERCENTAGE",
+    "RELATION",
+    "TEXT",
+    "TEXTS",
+    "Argument",
+    "Constraint",
+    "Relation",
+    "compiled",
+    "whole_number",
+]
+
+#: The kind of an argument, given as the metadata of a dataclass field: how its value is read.
+Argument = Mapping[str, Callable[[Any], Any]]
+
+
+class Relation(StrEnum):
+    """How a count compares with its threshold."""
+
+    LESS_THAN = "less than"
+    AT_LEAST = "at least"
+
+    def holds(self, count: int, threshold: int) -> bool:
+        """Compare ``count`` with ``threshold``."""
+        return count < threshold if self is Relation.LESS_THAN else count >= threshold
+
+
+@dataclass(frozen=True)
+class Constraint(ABC):
+    """A verifiable instruction with its arguments filled in."""
+
+    @abstractmethod
+    def holds(self, response: Response) -> bool:
+        """Tell whether ``response``, which is not blank, satisfies the constraint."""
+
+    @classmethod
+    def from_arguments(cls, name: str, arguments: Mapping[str, Any]) -> Self:
+        """Build the constraint that data sets call ``name``; arguments that are ``None`` count as absent.
+
+        Raises:
+            BadReference: an argument is missing, unknown, or of the wrong type.
+        """
+        given = {key: value for key, value in arguments.items() if value is not None}
+        read = {}
+        for argument in fields(cls):
+            value = given.pop(argument.name, None)
+            try:
+                read[argument.name] = argument.metadata["read"](value)
+            except ValueError as problem:
+                raise BadReference(f"{name}: argument {argument.name!r} must be {problem}, not {value!r}") from problem
+        if given:
+            raise BadReference(f"{name}: unknown argument {next(iter(given))!r}")
+        return cls(**read)
+
+
+def whole_number(least: int) -> Argument:
+    """Return the kind of argument that is a whole number of at least ``least``; a float without a fraction will do."""
+
+    def read(value: Any) -> int:
+        if isinstance(value, int | float) and not isinstance(value, bool) and value >= least and value % 1 == 0:
+            return int(value)
+        raise ValueError(f"a whole number of at least {least}")
+
+    return {"read": read}
+
+
+def _read_percentage(value: Any) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 100:
+        return float(value)
+    raise ValueError("a number from 0 to 100")
+
+
+def _read_relation(value: Any) -> Relation:
+    if value in tuple(Relation):
+        return Relation(value)
+    raise ValueError(" or ".join(repr(str(valid)) for valid in Relation))
+
+
+def _read_text(value: Any) -> str:
+    if isinstance(value, str) and value.strip():
+        return value
+    raise ValueError("a string that is not blank")
+
+
+def _read_texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list | tuple) and value:
+        return tuple(map(_read_text, value))
+    raise ValueError("a list of strings")
+
+
+def _read_letter(value: Any) -> str:
+    if isinstance(value, str) and len(value.strip()) == 1:
+        return value.strip()
+    raise ValueError("a single character")
+
+
+COUNT: Argument = whole_number(0)
+INDEX: Argument = whole_number(1)
+PERCENTAGE: Argument = {"read": _read_percentage}
+RELATION: Argument = {"read": _read_relation}
+TEXT: Argument = {"read": _read_text}
+TEXTS: Argument = {"read": _read_texts}
+LETTER: Argument = {"read": _read_letter}
+
+
+@lru_cache(maxsize=4096)
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Compile a pattern made from an argument, ignoring case.
+
+    Raises:
+        BadReference: the argument is not a regular expression, although the benchmark treats it as one.
+    """
+    try:
+        return re.compile(pattern, re.IGNORECASE)
+    except re.error as problem:
+        raise BadReference(f"{pattern!r} is not a regular expression: {problem}") from problem

@@ -1,0 +1,70 @@
+"""One text to check, with what several constraints need of it worked out at most once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from evalsuite.verifiers.instructions.language import detect_language
+from evalsuite.verifiers.instructions.punkt_tables import installed_tables
+from evalsuite.verifiers.instructions.sentences import split_sentences
+from evalsuite.verifiers.instructions.tokens import tokenize
+
+__all__ = ["Response", "loose_variants"]
+
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Response:
+    """A text and its parts."""
+
+    text: str
+
+    @cached_property
+    def is_blank(self) -> bool:
+        """Tell whether there is nothing to judge; a blank text satisfies no constraint."""
+        return not self.text.strip()
+
+    @cached_property
+    def lower(self) -> str:
+        """Return the text in lower case."""
+        return self.text.lower()
+
+    @cached_property
+    def words(self) -> tuple[str, ...]:
+        r"""Return the runs of letters, digits and underscores (``\w+``)."""
+        return tuple(_WORD.findall(self.text))
+
+    @cached_property
+    def sentences(self) -> tuple[str, ...]:
+        """Return the sentences, see :mod:`evalsuite.verifiers.instructions.sentences`."""
+        return tuple(split_sentences(self.text, installed_tables()))
+
+    @cached_property
+    def tokens(self) -> tuple[str, ...]:
+        """Return words and punctuation marks, see :mod:`evalsuite.verifiers.instructions.tokens`."""
+        return tuple(tokenize(self.sentences))
+
+    @cached_property
+    def language(self) -> str | None:
+        """Return the code of the language, ``None`` without any letters."""
+        return detect_language(self.text)
+
+
+def loose_variants(text: str) -> Iterator[str]:
+    """Yield the texts of which one must satisfy a constraint in loose mode, without repeats.
+
+    They are the text, the text without its first line, without its last, and without both, each as it is and with all
+    asterisks removed (specs of IFEval: a preamble, a closing remark and markdown emphasis are forgiven).
+    """
+    lines = text.split("\n")
+    shortened = ("\n".join(part).strip() for part in (lines[1:], lines[:-1], lines[1:-1]))
+    seen = set()
+    for variant in (text, *shortened):
+        for form in (variant, variant.replace("*", "")):
+            if form not in seen:
+                seen.add(form)
+                yield form

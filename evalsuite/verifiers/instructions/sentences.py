@@ -1,0 +1,172 @@
+"""Split text into sentences as Punkt does (Kiss and Strunk 2006, with NLTK's English rules).
+
+Every ``.``, ``?`` or ``!`` that is followed by white space or closing punctuation is a candidate. The words around it
+decide: an abbreviation, an initial, a number or an ellipsis may carry a period without ending a sentence. Only the
+neighbourhood of a candidate is tokenised, and plain words take a short cut, so the cost is a small multiple of one
+regex scan.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+from evalsuite.verifiers.instructions.punkt_tables import Tables
+
+__all__ = ["split_sentences"]
+
+_CLOSING = r"""[)";}\]*:@'({\[\u2018\u2019\u201c\u201d\xab\xbb?!]"""
+_RUN = r"(?:-{2,}|\.{2,}|(?:\.\s){2,}\.)"
+_CANDIDATE = re.compile(rf"[.?!](?=(?P<after>{_CLOSING}|\s+(?P<next>\S+)))")
+_WORD = re.compile(
+    rf"{_RUN}|(?=[^(\"`{{\[:;&\#*@)}}\]\-,])\S+?(?=\s|$|{_CLOSING}|{_RUN}|,(?=$|\s|{_CLOSING}|{_RUN}))|\S"
+)
+_TRAILING_QUOTES = re.compile(r"[\"')\]}\u2018\u2019\u201c\u201d\xab\xbb]+?(?:\s+|(?=--)|$)", re.MULTILINE)
+_NUMBER = re.compile(r"-?[.,]?\d[\d,.-]*\.?")  # any decimal digit, as in Punkt
+_INITIAL = re.compile(r"[^\W\d]\.")
+_ELLIPSIS = re.compile(r"\.\.+")
+_PLAIN = re.compile(r"[A-Za-z]{2,}")
+_SPACES = " \t\n\r\v\f"
+
+# Bits of Tables.orthography: the word was seen at the beginning, inside, or at an unknown place of a sentence.
+_BEGIN_UPPER, _INSIDE_UPPER, _UNKNOWN_UPPER, _BEGIN_LOWER, _INSIDE_LOWER, _UNKNOWN_LOWER = (1 << n for n in range(1, 7))
+_ANY_UPPER = _BEGIN_UPPER | _INSIDE_UPPER | _UNKNOWN_UPPER
+_ANY_LOWER = _BEGIN_LOWER | _INSIDE_LOWER | _UNKNOWN_LOWER
+
+
+@dataclass(slots=True)
+class _Token:
+    text: str
+    type: str
+    ends_sentence: bool = False
+    abbreviation: bool = False
+    ellipsis: bool = False
+
+    @property
+    def type_without_period(self) -> str:
+        return self.type[:-1] if len(self.type) > 1 and self.type.endswith(".") else self.type
+
+
+def split_sentences(text: str, tables: Tables) -> list[str]:
+    """Return the sentences of ``text`` in order, without the white space between them."""
+    return [text[start:stop] for start, stop in _with_trailing_quotes(text, _spans(text, tables))]
+
+
+def _spans(text: str, tables: Tables) -> Iterator[tuple[int, int]]:
+    begin = 0
+    for candidate, word in _candidates(text):
+        if _breaks(word, candidate, tables):
+            yield begin, candidate.end()
+            begin = candidate.start("next") if candidate["next"] else candidate.end()
+    yield begin, len(text.rstrip())
+
+
+def _candidates(text: str) -> Iterator[tuple[re.Match[str], str]]:
+    """Yield candidates with the word before each; of several in one word only the last, as Punkt has it."""
+    previous: re.Match[str] | None = None
+    word_start, word_stop = 0, 0
+    for candidate in _CANDIDATE.finditer(text):
+        space = _last_space(text, word_stop, candidate.start())
+        if previous is not None and (space > word_stop or word_start == word_stop):
+            yield previous, text[word_start:word_stop]
+        if space > word_stop:
+            word_start = space + 1
+        previous, word_stop = candidate, candidate.start()
+    if previous is not None:
+        yield previous, text[word_start:word_stop]
+
+
+def _last_space(text: str, start: int, stop: int) -> int:
+    return max(text.rfind(space, start, stop) for space in _SPACES)
+
+
+def _breaks(word: str, candidate: re.Match[str], tables: Tables) -> bool:
+    """Tell whether a sentence ends at ``candidate``, which follows ``word``."""
+    mark = candidate[0]
+    if candidate["next"] and _PLAIN.fullmatch(word):
+        if mark != ".":
+            return True
+        if word.lower() not in tables.never_plain:
+            return True
+    context = word + mark + candidate["after"]
+    return _contains_break(_annotated(context, tables))
+
+
+def _contains_break(tokens: list[_Token]) -> bool:
+    return any(token.ends_sentence for token in tokens[:-1])
+
+
+def _annotated(context: str, tables: Tables) -> list[_Token]:
+    words = [word for line in context.split("\n") if line.strip() for word in _WORD.findall(line)]
+    tokens = [_first_pass(word, tables) for word in words]
+    for token, following in pairwise(tokens):
+        if token.text.endswith("."):
+            _second_pass(token, following, tables)
+    return tokens
+
+
+def _first_pass(word: str, tables: Tables) -> _Token:
+    lowered = word.lower()
+    token = _Token(word, "##number##" if _NUMBER.fullmatch(lowered) else lowered)
+    if word in {".", "?", "!"}:
+        token.ends_sentence = True
+    elif _ELLIPSIS.fullmatch(word):
+        token.ellipsis = True
+    elif word.endswith(".") and not word.endswith(".."):
+        stem = lowered[:-1]
+        token.abbreviation = stem in tables.abbreviations or stem.rpartition("-")[2] in tables.abbreviations
+        token.ends_sentence = not token.abbreviation
+    return token
+
+
+def _second_pass(token: _Token, following: _Token, tables: Tables) -> None:
+    kind = token.type_without_period
+    next_kind = following.type_without_period if following.ends_sentence else following.type
+    is_initial = _INITIAL.fullmatch(token.text) is not None
+    if (kind, next_kind) in tables.collocations:
+        token.ends_sentence, token.abbreviation = False, True
+        return
+    if not (token.abbreviation or token.ellipsis or is_initial or kind == "##number##"):
+        return
+    starts = _starts_sentence(following, next_kind, tables)
+    capital = following.text[0].isupper()
+    if not is_initial and (token.abbreviation or token.ellipsis):
+        token.ends_sentence = starts is True or (capital and next_kind in tables.sentence_starters)
+    if is_initial or kind == "##number##":
+        seen_lower = tables.orthography.get(next_kind, 0) & _ANY_LOWER
+        if starts is False or (starts is None and is_initial and capital and not seen_lower):
+            token.ends_sentence, token.abbreviation = False, True
+
+
+def _starts_sentence(token: _Token, kind: str, tables: Tables) -> bool | None:
+    """Judge from training whether ``token`` begins a sentence; ``None`` when the tables do not say."""
+    if token.text in {";", ":", ",", ".", "!", "?"}:
+        return False
+    seen = tables.orthography.get(kind, 0)
+    first = token.text[0]
+    if first.isupper() and seen & _ANY_LOWER and not seen & _INSIDE_UPPER:
+        return True
+    if first.islower() and (seen & _ANY_UPPER or not seen & _BEGIN_LOWER):
+        return False
+    return None
+
+
+def _with_trailing_quotes(text: str, spans: Iterator[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Move closing quotes and brackets that begin a span to the end of the span before it."""
+    shift = 0
+    current = next(spans)
+    for following in spans:
+        start, stop = current[0] + shift, current[1]
+        moved = _TRAILING_QUOTES.match(text, *following)
+        if moved:
+            yield start, following[0] + len(moved[0].rstrip())
+            shift = moved.end() - following[0]
+        else:
+            shift = 0
+            if start < stop:
+                yield start, stop
+        current = following
+    if current[0] + shift < current[1]:
+        yield current[0] + shift, current[1]
