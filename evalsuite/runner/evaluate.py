@@ -2,61 +2,32 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from evalsuite.engines.base import Engine, GenerateRequest, LogLikelihoodRequest
 from evalsuite.engines.factory import create_engine
 from evalsuite.engines.fake import FakeEngine, Script, echo, scripted
-from evalsuite.errors import EvalsuiteError, InvalidInput, RunMismatch
+from evalsuite.errors import EvalsuiteError, InvalidInput
 from evalsuite.runner.answers import corrupted_answers, gold_answers
+from evalsuite.runner.config import ModelRecord, RunSettings, digest_of, make_config, require_same_run
 from evalsuite.runner.plan import TaskPlan, plan_task
 from evalsuite.runner.progress import Progress, Silent
 from evalsuite.runner.results import RunResults, summarise_task
 from evalsuite.runner.session import SessionCount, run_session
 from evalsuite.runs.folder import RunFolder
-from evalsuite.runs.provenance import environment
 from evalsuite.tasks.model import Task
-from evalsuite.tasks.registry import load_suite, load_task, suite_of
+from evalsuite.tasks.registry import load_suite, load_task
 
-__all__ = ["RunSettings", "data_mirror", "evaluate", "select_tasks"]
+__all__ = ["data_mirror", "evaluate", "select_tasks"]
 
 log = logging.getLogger("evalsuite")
-
-
-@dataclass(frozen=True, slots=True)
-class RunSettings:
-    """Everything about a run but its tasks. ``overrides`` beginning with ``engine.`` go to the engine."""
-
-    model: str
-    engine: str = "auto"
-    limit: int | None = None
-    data: Path | None = None
-    output: Path | None = None
-    seed: int = 0
-    overrides: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def engine_options(self) -> dict[str, Any]:
-        """The ``engine.*`` overrides."""
-        return {
-            key.removeprefix("engine."): value for key, value in self.overrides.items() if key.startswith("engine.")
-        }
-
-    @property
-    def task_overrides(self) -> dict[str, Any]:
-        """All other overrides."""
-        return {key: value for key, value in self.overrides.items() if not key.startswith("engine.")}
 
 
 def evaluate(
@@ -137,13 +108,12 @@ class _Evaluation:
         """Load → render → generate → verify → summarise."""
         engine, plans = self._prepare()
         try:
-            identity = dict(engine.identity())
-            digest = _digest([engine.name, identity, self.settings.seed])
-            folder = self._folder(digest)
-            _require_same_run(folder, digest, plans)
-            folder.write_config(self._config(engine, identity, digest, plans))
+            model = ModelRecord.of(engine, self.settings.seed)
+            folder = self._folder(model)
+            require_same_run(folder, model, plans)
+            folder.write_config(make_config(self.settings, model, plans))
             with _logging_to(folder.log_path):
-                return self._execute(engine, plans, digest, folder)
+                return self._execute(engine, plans, model.digest, folder)
         finally:
             engine.close()
 
@@ -164,34 +134,17 @@ class _Evaluation:
             for task in self.tasks
         ]
 
-    def _folder(self, digest: str) -> RunFolder:
+    def _folder(self, model: ModelRecord) -> RunFolder:
         path = self.settings.output
         if path is None:
-            model = re.sub(r"[^A-Za-z0-9.]+", "-", Path(self.settings.model).name).strip("-")
-            tag = _digest([digest, [task.content_hash for task in self.tasks]])[:8]
-            path = Path("runs") / f"{model}-{self.label}-{tag}"
+            name = re.sub(r"[^A-Za-z0-9.]+", "-", Path(self.settings.model).name).strip("-")
+            tag = digest_of([model.digest, [task.content_hash for task in self.tasks]])[:8]
+            path = Path("runs") / f"{name}-{self.label}-{tag}"
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as problem:
             raise InvalidInput(f"--output {path} cannot be made: {problem.strerror}") from problem
         return RunFolder(path)
-
-    def _config(
-        self, engine: Engine, identity: Mapping[str, Any], digest: str, plans: Sequence[TaskPlan]
-    ) -> dict[str, Any]:
-        settings = self.settings
-        return {
-            "model": settings.model,
-            "model_hash": _digest(identity),
-            "model_digest": digest,
-            "engine": {"name": engine.name, "options": settings.engine_options, "identity": identity},
-            "seed": settings.seed,
-            "limit": settings.limit,
-            "overrides": dict(settings.overrides),
-            "tasks": {plan.task.name: _task_config(plan) for plan in plans},
-            "environment": environment(),
-            "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
 
     def _execute(self, engine: Engine, plans: Sequence[TaskPlan], digest: str, folder: RunFolder) -> RunResults:
         began = time.monotonic()
@@ -233,35 +186,6 @@ def summarise_run(
     return RunResults(folder.path, settings.model, complete, tuple(tasks), seconds, count.generated)
 
 
-def _task_config(plan: TaskPlan) -> dict[str, Any]:
-    return {
-        "hash": plan.task.content_hash,
-        "suite": suite_of(plan.task.path),
-        "definition": plan.task.model_dump(mode="json"),
-        "data": {"origin": plan.rows.origin, "rows": len(plan.rows.docs), "sha256": plan.rows.sha256},
-        "exemplars": plan.exemplars_hash,
-        "requests": len(plan.requests),
-    }
-
-
-def _require_same_run(folder: RunFolder, digest: str, plans: Sequence[TaskPlan]) -> None:
-    before = folder.config()
-    if not before:
-        return
-    if before["model_digest"] != digest:
-        raise RunMismatch(
-            f"{folder.path} holds a run of {before['model']} (engine {before['engine']['name']}, "
-            f"seed {before['seed']}) that differs from this one: use another --output, or delete it"
-        )
-    for plan in plans:
-        known = before["tasks"].get(plan.task.name)
-        if known is not None and (known["hash"], known["data"]["sha256"]) != (plan.task.content_hash, plan.rows.sha256):
-            raise RunMismatch(
-                f"{folder.path} holds {plan.task.name} with another task definition or other rows: "
-                f"use another --output, or delete it"
-            )
-
-
 def _how_to_resume(problem: BaseException, folder: RunFolder, plans: Sequence[TaskPlan]) -> str:
     total = sum(len(plan.requests) for plan in plans)
     what = "interrupted" if isinstance(problem, KeyboardInterrupt) else "stopped"
@@ -287,10 +211,6 @@ def _lookup(answers: Mapping[str, Any]) -> Script:
         return answers.get(request.id)
 
     return reply
-
-
-def _digest(content: Any) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 @contextmanager

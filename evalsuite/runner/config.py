@@ -1,0 +1,117 @@
+"""What a run is, written down before it begins: settings, model, tasks, machine. Decides whether a folder may go on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evalsuite.engines.base import Engine
+from evalsuite.errors import RunMismatch
+from evalsuite.runner.plan import TaskPlan
+from evalsuite.runs.folder import RunFolder
+from evalsuite.runs.provenance import environment
+from evalsuite.tasks.registry import suite_of
+
+__all__ = ["ModelRecord", "RunSettings", "digest_of", "make_config", "require_same_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """Everything about a run but its tasks. ``overrides`` beginning with ``engine.`` go to the engine."""
+
+    model: str
+    engine: str = "auto"
+    limit: int | None = None
+    data: Path | None = None
+    output: Path | None = None
+    seed: int = 0
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def engine_options(self) -> dict[str, Any]:
+        """The ``engine.*`` overrides."""
+        return {
+            key.removeprefix("engine."): value for key, value in self.overrides.items() if key.startswith("engine.")
+        }
+
+    @property
+    def task_overrides(self) -> dict[str, Any]:
+        """All other overrides."""
+        return {key: value for key, value in self.overrides.items() if not key.startswith("engine.")}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """Who answers. ``hash`` is the model's own; ``digest`` adds engine and seed, and is part of every answer's key."""
+
+    engine: str
+    identity: Mapping[str, Any]
+    hash: str
+    digest: str
+
+    @classmethod
+    def of(cls, engine: Engine, seed: int) -> ModelRecord:
+        """Ask an engine which model it has."""
+        identity = dict(engine.identity())
+        content = {key: value for key, value in identity.items() if not (key == "model" and identity.get("weights"))}
+        return cls(engine.name, identity, digest_of(content), digest_of([engine.name, content, seed]))
+
+
+def make_config(settings: RunSettings, model: ModelRecord, plans: Sequence[TaskPlan]) -> dict[str, Any]:
+    """Return config.json's object."""
+    return {
+        "model": settings.model,
+        "model_hash": model.hash,
+        "model_digest": model.digest,
+        "engine": {"name": model.engine, "options": settings.engine_options, "identity": model.identity},
+        "seed": settings.seed,
+        "limit": settings.limit,
+        "overrides": dict(settings.overrides),
+        "tasks": {plan.task.name: _task_config(plan) for plan in plans},
+        "environment": environment(),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def require_same_run(folder: RunFolder, model: ModelRecord, plans: Sequence[TaskPlan]) -> None:
+    """Check that a folder is new or holds a run of the same model and tasks.
+
+    Raises:
+        RunMismatch: it holds another run; nothing was changed.
+    """
+    before = folder.config()
+    if not before:
+        return
+    if before["model_digest"] != model.digest:
+        raise RunMismatch(
+            f"{folder.path} holds a run of {before['model']} (engine {before['engine']['name']}, "
+            f"seed {before['seed']}) that differs from this one: use another --output, or delete it"
+        )
+    for plan in plans:
+        known = before["tasks"].get(plan.task.name)
+        if known is not None and (known["hash"], known["data"]["sha256"]) != (plan.task.content_hash, plan.rows.sha256):
+            raise RunMismatch(
+                f"{folder.path} holds {plan.task.name} with another task definition or other rows: "
+                f"use another --output, or delete it"
+            )
+
+
+def _task_config(plan: TaskPlan) -> dict[str, Any]:
+    return {
+        "hash": plan.task.content_hash,
+        "suite": suite_of(plan.task.path),
+        "definition": plan.task.model_dump(mode="json"),
+        "data": {"origin": plan.rows.origin, "rows": len(plan.rows.docs), "sha256": plan.rows.sha256},
+        "exemplars": plan.exemplars_hash,
+        "requests": len(plan.requests),
+    }
+
+
+def digest_of(content: Any) -> str:
+    """Return 16 hex digits over plain data."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:16]

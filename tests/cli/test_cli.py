@@ -1,0 +1,211 @@
+"""The contract of the command line, through the same entry point the console script calls."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from evalsuite.cli.app import main
+
+
+@pytest.fixture
+def cli(capsys, monkeypatch):
+    """Run a command line; return (exit code, stdout, stderr)."""
+    monkeypatch.delenv("EVALSUITE_DATA", raising=False)
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stopped:
+            main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return stopped.value.code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def finished(cli, write_task, small_mirror, tmp_path):
+    """A finished run of task ``mine`` with one wrong answer, as (folder, task file)."""
+    task = write_task()
+    script = tmp_path / "replies.jsonl"
+    replies = ["2", "5", "6"]
+    script.write_text("\n".join(json.dumps({"id": f"mine/{n}", "completion": t}) for n, t in enumerate(replies)))
+    folder = tmp_path / "run"
+    code, _, _ = cli("run", "--model", f"fake:{script}", "--tasks", task, "--data", small_mirror, "--output", folder)
+    assert code == 0
+    return folder, task
+
+
+def test_list_shows_every_task_and_json_is_all_of_stdout(cli):
+    code, out, err = cli("list", "--suite", "dev")
+    assert (code, err) == (0, "")
+    assert "gsm8k" in out
+    assert "1,319" in out
+    code, out, _ = cli("list", "--json")
+    assert code == 0
+    by_name = {task["name"]: task for task in json.loads(out)}
+    assert by_name["humaneval"] | {"hash": ""} == {
+        "name": "humaneval",
+        "title": "HumanEval",
+        "skill": "coding",
+        "split": "dev",
+        "shots": 0,
+        "metric": "pass@10",
+        "rows": 164,
+        "verifier": "code",
+        "hash": "",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--model", "fake:gold", "--tasks", "gsm8kk"], "unknown task 'gsm8kk': did you mean gsm8k?"),
+        (["run", "--model", "fake:gold", "--suite", "deev"], "unknown suite 'deev': did you mean dev?"),
+        (["run", "--taks", "gsm8k"], "--taks"),
+        (["run", "--model", "fake:gold"], "either --tasks a,b or --suite NAME"),
+        (["run", "--model", "fake:gold", "--tasks", "gsm8k", "--set", "novalue"], "write --set KEY=VALUE"),
+        (["run", "--model", "fake:gold", "--tasks", "gsm8k", "--data", "nowhere"], "nowhere is not a directory"),
+        (["rnu"], "rnu"),
+        (["verify", "nothing.jsonl", "--verifier", "gsm8k"], "nothing.jsonl cannot be read"),
+        (["verify", "nothing.jsonl", "--verifier", "gsm8kk"], "unknown verifier 'gsm8kk': did you mean gsm8k?"),
+        (["verify", "nothing.jsonl", "--verifier", "math", "--param", "mood=eval"], "did you mean mode?"),
+        (["verify", "nothing.jsonl"], "either --verifier NAME or --task NAME"),
+        (["show", "nowhere"], "nowhere is not a run folder"),
+        (["score", "nowhere"], "nowhere is not a run folder"),
+        (["leaderboard", "nowhere"], "nowhere is not a run folder"),
+        (["check", "nothere.toml"], "nothere.toml cannot be read"),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(cli, arguments, message):
+    code, out, err = cli(*arguments)
+    assert code == 2
+    assert out == ""
+    assert message in err
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_tracebacks_come_only_with_debug():
+    command = [sys.executable, "-m", "evalsuite", "show", "nowhere"]
+    plain = subprocess.run(command, capture_output=True, text=True, check=False)
+    debug = subprocess.run([*command, "--debug"], capture_output=True, text=True, check=False)
+    assert plain.returncode == 2
+    assert "Traceback" not in plain.stderr
+    assert "Traceback" in debug.stderr
+
+
+def test_run_prints_n_score_interval_and_counts(cli, finished, small_mirror):
+    folder, task = finished
+    replies = folder.parent / "replies.jsonl"
+    arguments = ["run", "--model", f"fake:{replies}", "--tasks", task, "--data", small_mirror, "--output", folder]
+    code, out, err = cli(*arguments)
+    assert code == 0
+    for word in ("mine", "66.7", "95% CI", "no answer", "truncated", "errors"):
+        assert word in out
+    assert "3 already finished" in err
+    code, out, _ = cli(*arguments, "--json")
+    assert json.loads(out)["tasks"]["mine"]["estimate"]["n"] == 3
+
+
+def test_a_run_with_errors_ends_with_code_3_and_is_not_publishable(cli, write_task, small_mirror, tmp_path):
+    script = tmp_path / "replies.jsonl"
+    script.write_text(json.dumps({"id": "mine/0", "completion": "2"}))
+    folder = tmp_path / "run"
+    code, out, err = cli(
+        "run", "--model", f"fake:{script}", "--tasks", write_task(), "--data", small_mirror, "--output", folder
+    )
+    assert code == 3
+    assert "mine/1 was not answered" in err
+    assert "2 !" in out
+    code, _, err = cli("leaderboard", folder, "--output", tmp_path / "boards", "--publish")
+    assert code == 2
+    assert "is not publishable: it is unfinished; mine has 2 errors" in err
+    assert not (tmp_path / "boards").exists()
+
+
+def test_show_prints_prompt_completion_reference_and_verdict(cli, finished):
+    folder, _ = finished
+    code, out, _ = cli("show", folder, "--failed")
+    assert code == 0
+    for part in ("mine/1 · 1 of 1", "prompt · user", "Q: 2+2", "5", "incorrect", "reference", "4"):
+        assert part in out
+    code, out, _ = cli("show", folder, "--id", "mine/0")
+    assert "score 1" in out
+    code, _, err = cli("show", folder, "--task", "mien")
+    assert (code, "did you mean mine" in err) == (2, True)
+
+
+def test_score_judges_again(cli, finished):
+    folder, _ = finished
+    (folder / "verdicts.jsonl").write_text("")
+    code, out, _ = cli("score", folder)
+    assert code == 0
+    assert "66.7" in out
+
+
+def test_check_finds_unsound_tasks(cli, write_task, small_mirror):
+    task = write_task()
+    code, _, err = cli("check", task, "--data", small_mirror)
+    assert code == 0
+    assert "mine: ok · 3 rows from mirror me/mine" in err
+    task.write_text(
+        task.read_text().replace('target = "{{ answer }}"', 'target = "{{ answer }}"\ngold = "{{ question }}"')
+    )
+    code, _, err = cli("check", task, "--data", small_mirror)
+    assert code == 1
+    assert "the gold answer scores 0.0, not 1" in err
+    task.write_text(task.read_text() + '\n[check]\nprompts = "0000000000000000"\n')
+    code, _, err = cli("check", task, "--data", small_mirror)
+    assert "prompts have changed: their hash is" in err
+
+
+def test_verify_gives_one_line_for_every_line(cli, tmp_path):
+    given = tmp_path / "in.jsonl"
+    rows = [
+        {"completion": "so 18", "reference": "#### 18", "keep": [1]},
+        "not json",
+        "",
+        "[1]",
+        {"completion": "18"},
+        {"reference": "18"},
+        {"completion": ["17", "18"], "reference": "18"},
+        {"completion": 18, "reference": "18"},
+    ]
+    given.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows) + "\n")
+    output = tmp_path / "out.jsonl"
+    code, out, _ = cli("verify", "--verifier", "gsm8k", given, "--output", output)
+    assert (code, out) == (3, "")
+    lines = [json.loads(line) for line in output.read_text().splitlines()]
+    assert [line["score"] for line in lines] == [1, None, None, None, None, None, 0.5, None]
+    assert lines[0] | {"reason": ""} == {**rows[0], "score": 1.0, "outcome": "correct", "extracted": "18", "reason": ""}
+    assert lines[6]["outcome"] == "partial"
+    assert all(line["reason"].startswith("bad_line: ") for line in lines if line["score"] is None)
+
+
+def test_verify_finds_references_by_task_and_id(cli, write_task, small_mirror, tmp_path):
+    given = tmp_path / "in.jsonl"
+    given.write_text(
+        '{"id": 1, "completion": "4"}\n{"id": "mine/2", "completion": "6"}\n{"id": 9, "completion": "6"}\n'
+    )
+    code, out, err = cli("verify", "--task", write_task(), given, "--data", small_mirror)
+    assert code == 3
+    assert [json.loads(line)["score"] for line in out.splitlines()] == [1.0, 1.0, None]
+    assert "mine has no doc '9'" in out
+    assert "2 correct" in err
+
+
+def test_a_reader_that_leaves_is_no_error():
+    command = f"{sys.executable} -m evalsuite list | head -n 1"
+    ended = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
+    assert "BrokenPipe" not in ended.stderr
+    assert ended.stderr == ""
+
+
+def test_every_command_has_help_with_an_example(cli):
+    for command in ("run", "list", "check", "verify", "score", "show", "leaderboard", "train", "doctor"):
+        code, out, _ = cli(command, "--help")
+        assert code == 0
+        assert f"evalsuite {command}" in out

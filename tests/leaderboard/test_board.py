@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import csv
+
+import pytest
+
+from evalsuite.errors import InvalidInput
+from evalsuite.leaderboard.board import merge, read_board, write_boards
+from evalsuite.leaderboard.rows import RunRows, TaskCell
+from evalsuite.split import Split
+from evalsuite.tasks import task_paths
+
+DEV_DEMO = [name for name, path in task_paths("demo").items() if path.parent.name == "dev"]
+
+
+def run_of(tmp_path, model="m", scores=None, problems=(), unseen=None):
+    cells = {
+        Split.DEV: tuple(TaskCell(task, score, 1.25, 100, f"hash{task}") for task, score in (scores or {}).items()),
+        Split.UNSEEN: tuple(TaskCell(task, score, 1.25, 100, "u") for task, score in (unseen or {}).items()),
+    }
+    return RunRows(tmp_path, model, "abc", "2026-01-02", "vllm", "c0ffee", "0.1.0", cells, tuple(problems))
+
+
+def rows_of(path):
+    with path.open(newline="") as lines:
+        return list(csv.DictReader(lines))
+
+
+def test_runs_of_one_model_share_a_row_and_boards_are_apart(tmp_path):
+    boards = tmp_path / "boards"
+    write_boards([run_of(tmp_path, scores={"gsm8k": 50.0})], boards)
+    written = write_boards([run_of(tmp_path, scores={"ifeval": 61.239}, unseen={"gpqa": 30})], boards)
+    assert [path.name for path in written] == ["dev.csv", "unseen.csv"]
+    (row,) = rows_of(boards / "dev.csv")
+    assert (row["gsm8k"], row["ifeval"], row["ifeval_stderr"], row["ifeval_n"]) == ("50.00", "61.24", "1.25", "100")
+    assert (row["model"], row["date"], row["git_commit"], row["status"]) == ("m", "2026-01-02", "c0ffee", "complete")
+    assert len(row["task_set"]) == 8
+
+
+def test_merging_again_changes_no_byte_and_columns_keep_their_order(tmp_path):
+    runs = [run_of(tmp_path, "b", {"z": 1.0, "a": 2.0}), run_of(tmp_path, "a", {"a": 3.0})]
+    (path,) = write_boards(runs, tmp_path)
+    before = path.read_bytes()
+    write_boards(list(reversed(runs)), tmp_path)
+    assert path.read_bytes() == before
+    header = path.read_text().splitlines()[0].split(",")
+    assert header[:10] == [
+        "model",
+        "date",
+        "a",
+        "a_stderr",
+        "a_n",
+        "a_task_hash",
+        "z",
+        "z_stderr",
+        "z_n",
+        "z_task_hash",
+    ]
+    assert [row["model"] for row in rows_of(path)] == ["a", "b"]
+
+
+def test_a_suites_average_needs_all_its_tasks(tmp_path):
+    scores = {name: float(10 * number) for number, name in enumerate(DEV_DEMO)}
+    complete, partial = run_of(tmp_path, "all", scores), run_of(tmp_path, "some", {DEV_DEMO[0]: 10.0})
+    rows = merge([], [complete, partial], Split.DEV)
+    assert rows[0]["average_demo"] == f"{sum(scores.values()) / len(scores):.2f}"
+    assert rows[1]["average_demo"] == ""
+
+
+def test_two_checkpoints_of_one_name_stay_apart(tmp_path):
+    first = run_of(tmp_path, scores={"gsm8k": 1.0})
+    rows = merge([{"model": "m", "model_hash": "other", "gsm8k": "9.00"}], [first], Split.DEV)
+    assert [(row["model_hash"], row["gsm8k"]) for row in rows] == [("abc", "1.00"), ("other", "9.00")]
+
+
+def test_what_is_not_complete_says_so(tmp_path):
+    (row,) = merge([], [run_of(tmp_path, scores={"gsm8k": 1.0}, problems=["it is unfinished"])], Split.DEV)
+    assert row["status"] == "it is unfinished"
+
+
+def test_a_foreign_csv_is_refused_and_kept(tmp_path):
+    path = tmp_path / "dev.csv"
+    path.write_text("a,b\n1,2\n")
+    with pytest.raises(InvalidInput, match="is not a leaderboard"):
+        write_boards([run_of(tmp_path, scores={"gsm8k": 1.0})], tmp_path)
+    assert path.read_text() == "a,b\n1,2\n"
+    assert read_board(tmp_path / "none.csv") == []

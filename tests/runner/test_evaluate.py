@@ -1,0 +1,293 @@
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import pytest
+
+from evalsuite import evaluate
+from evalsuite.engines.base import Failure, Generation, Sample
+from evalsuite.engines.fake import FakeEngine
+from evalsuite.errors import EngineError, InvalidInput, RunMismatch, UnknownName
+from evalsuite.runner.rescore import rescore
+from evalsuite.runs.folder import RunFolder
+
+
+@pytest.fixture
+def replies(tmp_path):
+    """Write a scripted model that answers task ``mine``'s three rows."""
+
+    def write(*completions, name="replies"):
+        path = tmp_path / f"{name}.jsonl"
+        lines = [json.dumps({"id": f"mine/{n}", "completion": text}) for n, text in enumerate(completions)]
+        path.write_text("\n".join(lines))
+        return f"fake:{path}"
+
+    return write
+
+
+@pytest.fixture
+def run(write_task, small_mirror, tmp_path):
+    """Evaluate a model on task ``mine``."""
+    path = str(write_task())
+
+    def evaluate_mine(model, **options):
+        return evaluate(model, [path], data=small_mirror, output=options.pop("output", tmp_path / "run"), **options)
+
+    return evaluate_mine
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_run_folder_stands_on_its_own(run, replies, tmp_path):
+    results = run(replies("2", "wrong", "6"))
+    folder = tmp_path / "run"
+    (task,) = results.tasks
+    assert results.complete
+    assert task.estimate.score == pytest.approx(2 / 3)
+    assert (task.docs, task.outcomes) == (3, {"correct": 2, "incorrect": 1})
+    assert {path.name for path in folder.iterdir()} == {
+        "config.json",
+        "samples.jsonl",
+        "verdicts.jsonl",
+        "results.json",
+        "run.log",
+    }
+    sample = next(line for line in lines(folder / "samples.jsonl") if line["id"] == "mine/1")
+    assert sample["prompt"]["messages"] == [{"role": "user", "content": "Q: 2+2\nA:"}]
+    assert (sample["reference"], sample["completions"][0]["text"]) == ("4", "wrong")
+    config = json.loads((folder / "config.json").read_text())
+    assert config["tasks"]["mine"]["data"] == {
+        "origin": "mirror me/mine",
+        "rows": 3,
+        "sha256": config["tasks"]["mine"]["data"]["sha256"],
+    }
+    assert config["environment"]["packages"]["datasets"]
+    assert json.loads((folder / "results.json").read_text())["tasks"]["mine"]["estimate"]["n"] == 3
+
+
+def test_fake_gold_scores_one_and_fake_corrupted_zero(run, tmp_path):
+    assert run("fake:gold").tasks[0].estimate.score == 1
+    assert run("fake:corrupted", output=tmp_path / "other").tasks[0].estimate.score == 0
+
+
+def test_zero_of_three_has_an_interval(run, replies):
+    estimate = run(replies("x", "y", "z")).tasks[0].estimate
+    assert estimate.score == 0
+    assert estimate.high > 0.4
+    assert estimate.stderr > 0
+
+
+def test_an_answered_run_asks_nothing_again(run, replies, tmp_path):
+    model = replies("2", "4", "6")
+    run(model)
+    before = (tmp_path / "run" / "samples.jsonl").read_bytes()
+    again = run(model)
+    assert (again.generated, again.complete) == (0, True)
+    assert (tmp_path / "run" / "samples.jsonl").read_bytes() == before
+
+
+def test_a_request_without_an_answer_is_an_error_never_a_zero(run, replies, tmp_path):
+    partial = run(replies("2", "4"))
+    (task,) = partial.tasks
+    assert (task.failed, task.errors, partial.complete) == (1, 1, False)
+    assert task.estimate.score == 1
+    assert "mine/2 was not answered" in (tmp_path / "run" / "run.log").read_text()
+    completed = run(replies("2", "4", "wrong"))
+    assert (completed.generated, completed.complete, completed.errors) == (1, True, 0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": "fake:echo"},
+        {"seed": 1},
+        {"overrides": {"sampling.max_tokens": 9}},
+        {"overrides": {"prompt": "Z{{ question }}"}},
+    ],
+)
+def test_another_model_seed_sampling_or_prompt_never_reuses_an_answer(run, change, tmp_path):
+    run("fake:gold")
+    before = (tmp_path / "run" / "samples.jsonl").read_bytes()
+    with pytest.raises(RunMismatch, match="use another --output"):
+        run(**{"model": "fake:gold", **change})
+    assert (tmp_path / "run" / "samples.jsonl").read_bytes() == before
+
+
+def test_a_limit_can_be_raised_and_keeps_what_was_done(run):
+    first = run("fake:gold", limit=1)
+    assert (first.tasks[0].docs, first.tasks[0].limited) == (1, True)
+    rest = run("fake:gold")
+    assert (rest.generated, rest.tasks[0].docs, rest.tasks[0].limited) == (2, 3, False)
+
+
+class _DyingEngine(FakeEngine):
+    """Answers one request, then dies like a process that ran out of memory."""
+
+    def generate(self, requests):
+        yield Generation(requests[0].id, (Sample("2", 1, truncated=False),), 0)
+        raise EngineError("the engine died: out of memory")
+
+
+def test_a_dying_engine_leaves_a_run_that_goes_on(run, replies, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("evalsuite.runner.evaluate.FakeEngine", _DyingEngine)
+        with pytest.raises(EngineError, match="out of memory"):
+            run("fake:gold")
+    folder = RunFolder(tmp_path / "run")
+    assert len(folder.samples()) == len(folder.verdicts()) == 1
+    assert "1 of 3 requests are finished" in folder.log_path.read_text()
+    assert folder.results()["complete"] is False
+    finished = run("fake:gold")
+    assert (finished.generated, finished.tasks[0].estimate.score) == (2, 1)
+
+
+def test_an_error_text_is_never_graded(run, monkeypatch):
+    class Failing(FakeEngine):
+        def generate(self, requests):
+            yield from (Failure(request.id, "HTTP 500: 2") for request in requests)
+
+    monkeypatch.setattr("evalsuite.runner.evaluate.FakeEngine", Failing)
+    (task,) = run("fake:gold").tasks
+    assert (task.failed, task.estimate, task.outcomes) == (3, None, {})
+
+
+def test_truncation_and_identical_outputs_are_warned_of(run, monkeypatch):
+    class Cut(FakeEngine):
+        def generate(self, requests):
+            yield from (Generation(r.id, (Sample("", 9, truncated=True),), 0) for r in requests)
+
+    monkeypatch.setattr("evalsuite.runner.evaluate.FakeEngine", Cut)
+    (task,) = run("fake:gold").tasks
+    assert task.truncated == 3
+    assert any("100% of the completions hit the token limit" in warning for warning in task.warnings)
+    assert any("every completion is empty" in warning for warning in task.warnings)
+
+
+def test_a_users_verifier_that_hangs_crashes_or_raises_does_not_end_the_run(
+    write_task, small_mirror, tmp_path, monkeypatch
+):
+    (tmp_path / "my_grader.py").write_text(
+        textwrap.dedent(
+            """
+            import os, time
+            from dataclasses import dataclass
+            from evalsuite.verifiers import TextVerifier, Verdict
+
+            @dataclass(frozen=True)
+            class Grade(TextVerifier):
+                def judge(self, completion, reference):
+                    if completion == "crash":
+                        os._exit(3)
+                    if completion == "raise":
+                        raise RuntimeError("a bug")
+                    return Verdict.correct() if completion == reference else Verdict.incorrect()
+            """
+        )
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    path = write_task()
+    path.write_text(path.read_text().replace('name = "exact_match"', 'name = "my_grader:Grade"'))
+    script = tmp_path / "r.jsonl"
+    script.write_text(
+        "\n".join(json.dumps({"id": f"mine/{n}", "completion": t}) for n, t in enumerate(["2", "crash", "raise"]))
+    )
+    (task,) = evaluate(f"fake:{script}", [str(path)], data=small_mirror, output=tmp_path / "run").tasks
+    assert task.outcomes == {"correct": 1, "error": 1, "incorrect": 1}
+    reasons = {record.id: record.verdicts[0].reason for record in RunFolder(tmp_path / "run").verdicts().values()}
+    assert reasons["mine/1"] == "crashed"
+    assert "a bug" in reasons["mine/2"]
+
+
+def test_scoring_again_needs_no_model_and_gives_the_same(run, replies, tmp_path):
+    before = run(replies("2", "wrong", "6"))
+    (tmp_path / "run" / "verdicts.jsonl").unlink()
+    after = rescore(RunFolder.open(tmp_path / "run"))
+    assert after.tasks == before.tasks
+    assert len(RunFolder(tmp_path / "run").verdicts()) == 3
+
+
+def test_samples_without_verdicts_are_judged_on_resume_without_being_asked_again(run, replies, tmp_path):
+    model = replies("2", "4", "6")
+    run(model)
+    verdicts = tmp_path / "run" / "verdicts.jsonl"
+    verdicts.write_text(verdicts.read_text().splitlines(keepends=True)[0])
+    again = run(model)
+    assert (again.generated, again.complete, len(lines(verdicts))) == (0, True, 3)
+
+
+def test_asking_for_nothing_or_the_impossible_is_one_clear_line(run, small_mirror, tmp_path):
+    for options in ({"tasks": None}, {"tasks": ["gsm8k"], "suite": "dev"}):
+        with pytest.raises(InvalidInput, match="either --tasks a,b or --suite NAME"):
+            evaluate("fake:gold", **options)
+    with pytest.raises(InvalidInput, match="--limit 0"):
+        run("fake:gold", limit=0)
+    with pytest.raises(InvalidInput, match="valid are fake:gold"):
+        run("fake:silver")
+    with pytest.raises(InvalidInput, match="is not a directory"):
+        evaluate("fake:gold", ["gsm8k"], data=tmp_path / "none")
+    with pytest.raises(UnknownName, match="unknown engine 'vlm': did you mean vllm"):
+        run("some-model", engine="vlm")
+    with pytest.raises(
+        UnknownName, match="unknown option of engine 'transformers' 'batchsize': did you mean batch_size"
+    ):
+        run("some-model", engine="transformers", overrides={"engine.batchsize": 4})
+
+
+_SLOW_RUN = """
+import sys, time
+from pathlib import Path
+from evalsuite import evaluate
+from evalsuite.engines import fake
+
+class Slow(fake.FakeEngine):
+    def generate(self, requests):
+        for result in super().generate(requests):
+            time.sleep(0.002)
+            yield result
+
+import evalsuite.runner.evaluate as module
+module.FakeEngine = Slow
+evaluate("fake:gold", [sys.argv[1]], data=sys.argv[2], output=sys.argv[3])
+"""
+
+
+@pytest.mark.slow
+def test_killed_ten_times_and_restarted_it_ends_as_if_uninterrupted(tmp_path, mirror):
+    script = tmp_path / "slow_run.py"
+    script.write_text(_SLOW_RUN)
+    command = [sys.executable, str(script), "gsm8k", str(mirror), str(tmp_path / "killed")]
+    rng = random.Random(0)
+    for _ in range(10):
+        process = subprocess.Popen(command, start_new_session=True)
+        _wait_for_samples(tmp_path / "killed" / "samples.jsonl", process)
+        time.sleep(rng.uniform(0, 0.2))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    subprocess.run(command, check=True)
+    whole = evaluate("fake:gold", ["gsm8k"], data=mirror, output=tmp_path / "whole")
+    folder = RunFolder(tmp_path / "killed")
+    ids = [line["id"] for line in lines(folder.samples_path)]
+    assert len(ids) == len(set(ids)) == 1319
+    judged = [line["id"] for line in lines(folder.verdicts_path)]
+    assert len(judged) == len(set(judged)) == 1319
+    strip = {"seconds", "generated"}
+    expected = {key: value for key, value in whole.to_json().items() if key not in strip}
+    assert expected == {key: value for key, value in folder.results().items() if key not in strip}
+
+
+def _wait_for_samples(path, process):
+    size = path.stat().st_size if path.exists() else 0
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        if path.exists() and path.stat().st_size > size:
+            return
+        time.sleep(0.01)
