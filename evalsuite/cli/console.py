@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 __all__ = ["print_json", "print_table", "say", "say_error", "show_log", "stderr", "stdout"]
 
 
+_UNLIMITED = 10_000
+
+
 def stdout() -> Console:
     """Return a console for what the command was asked for."""
     from rich.console import Console
@@ -52,7 +55,8 @@ def print_table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[S
     console = stdout()
     table = make_table(title, columns, rows)
     if not console.is_terminal:
-        console.width = max(console.width, console.measure(table).maximum)
+        whole = console.options.update(max_width=_UNLIMITED)
+        console.width = max(console.width, console.measure(table, options=whole).maximum)
     console.print(table)
     console.file.flush()
 
@@ -63,8 +67,9 @@ def make_table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Se
     from rich.table import Table
 
     table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for header, justify in columns:
-        table.add_column(header, justify=justify, overflow="fold")  # type: ignore[arg-type]
+    for number, (header, justify) in enumerate(columns):
+        # The first column names the row: it is never broken.
+        table.add_column(header, justify=justify, overflow="fold", no_wrap=number == 0)  # type: ignore[arg-type]
     for row in rows:
         table.add_row(*row)
     return table
