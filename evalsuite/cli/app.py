@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import typer
 
@@ -23,7 +24,7 @@ from evalsuite.errors import EvalsuiteError
 __all__ = ["app", "main"]
 
 # Typer bundles its parser; this is the base of every mistake in the arguments.
-_UsageError = typer.BadParameter.__bases__[0]
+_UsageError: Any = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     name="evalsuite",

@@ -72,7 +72,7 @@ def _plain_loader() -> type[Any]:
     """Return a YAML loader that reads lm-eval's ``!function`` tags as text and never imports them."""
     import yaml
 
-    class PlainLoader(yaml.SafeLoader):
+    class PlainLoader(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML is untyped
         """Reads unknown tags as plain text."""
 
     PlainLoader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))

@@ -106,7 +106,9 @@ class Engine(Protocol):
     engine itself dies; results yielded before that stand.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What ``--engine`` calls it."""
 
     @property
     def has_chat_template(self) -> bool:

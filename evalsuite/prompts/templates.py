@@ -25,9 +25,10 @@ def render_text(template: str, row: Mapping[str, Any], where: str) -> str:
     from jinja2 import TemplateError
 
     try:
-        return _text_template(template).render(row)
+        text: str = _text_template(template).render(row)
     except TemplateError as problem:
         raise _explain(problem, row, where) from problem
+    return text
 
 
 def render_value(template: str, row: Mapping[str, Any], where: str) -> Any:

@@ -60,7 +60,7 @@ def test_a_model_without_template_gets_the_same_turns_as_raw_text_with_the_prefi
 
 
 def test_exemplars_may_have_their_own_columns(task):
-    made = task(**{"fewshot": {"shots": 1, "source": "split:train", "prompt": "{{ q }}?", "target": "{{ a }}!"}})
+    made = task(fewshot={"shots": 1, "source": "split:train", "prompt": "{{ q }}?", "target": "{{ a }}!"})
     prompt = render_prompt(made, ROW, [{"q": "x", "a": "y"}], chat=True)
     assert prompt.messages[:2] == (Message("user", "x?"), Message("assistant", "y!"))
 

@@ -1,7 +1,7 @@
 """Prompts do not change unnoticed.
 
-``golden/prompts/TASK.txt`` holds every prompt as rendered for placeholder columns (and one placeholder exemplar), so that a
-changed template shows as a diff; the hash over all real prompts stands in the task file and is compared on the mirror.
+``golden/prompts/TASK.txt`` holds the prompt as rendered for placeholder columns (and one placeholder exemplar), so that
+a changed template shows as a diff; the hash over all real prompts stands in the task file, compared on the mirror.
 To accept a change: ``EVALSUITE_UPDATE_GOLDEN=1 pytest tests/tasks/test_golden_prompts.py`` and review the diff.
 """
 
