@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evalsuite.cli.console import print_table, say
 from evalsuite.metrics import Estimate
-from evalsuite.runner.results import RunResults, TaskResult
+from evalsuite.runner.results import TRUNCATED_SHARE, RunResults, TaskResult
 
 __all__ = ["percent", "print_results"]
 
@@ -48,9 +48,13 @@ def _row(task: TaskResult) -> list[str]:
         percent(estimate.score) if estimate else "–",
         _interval(estimate) if estimate else "–",
         _share(task.outcomes.get("no_answer", 0), task.completions),
-        _share(task.truncated, task.completions),
-        str(task.errors) + (" !" if task.errors else ""),
+        _share(task.truncated, task.completions) + _mark(task.truncated > TRUNCATED_SHARE * task.completions),
+        str(task.errors) + _mark(task.errors > 0),
     ]
+
+
+def _mark(doubtful: bool) -> str:
+    return " !" if doubtful else ""
 
 
 def _interval(estimate: Estimate) -> str:

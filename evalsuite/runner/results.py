@@ -13,9 +13,11 @@ from evalsuite.runs.records import SampleRecord, VerdictRecord
 from evalsuite.tasks.model import Metric, Task
 from evalsuite.verifiers.verdict import Outcome, Verdict
 
-__all__ = ["RunResults", "TaskResult", "doc_value", "summarise_task"]
+__all__ = ["TRUNCATED_SHARE", "RunResults", "TaskResult", "doc_value", "summarise_task"]
 
-_TRUNCATED_SHARE = 0.03
+TRUNCATED_SHARE = 0.03
+"""More completions than this cut off by the token limit make a score doubtful."""
+
 _NO_ANSWER_SHARE = 0.5
 _FEW_DOCS = 10
 
@@ -170,7 +172,7 @@ def _warnings(samples: Sequence[SampleRecord], outcomes: Mapping[str, int]) -> I
     if not completions:
         return
     truncated = sum(completion.truncated for completion in completions) / len(completions)
-    if truncated > _TRUNCATED_SHARE:
+    if truncated > TRUNCATED_SHARE:
         yield f"{truncated:.0%} of the completions hit the token limit (raise it with --set sampling.max_tokens=N)"
     texts = {completion.text.strip() for completion in completions}
     if texts == {""}:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import os
 import random
@@ -14,7 +15,7 @@ import pytest
 from evalsuite import evaluate
 from evalsuite.engines.base import Failure, Generation, Sample
 from evalsuite.engines.fake import FakeEngine
-from evalsuite.errors import EngineError, InvalidInput, RunMismatch, UnknownName
+from evalsuite.errors import EngineError, EvalsuiteError, InvalidInput, MissingExtra, RunMismatch, UnknownName
 from evalsuite.runner.rescore import rescore
 from evalsuite.runs.folder import RunFolder
 
@@ -291,3 +292,44 @@ def _wait_for_samples(path, process):
         if path.exists() and path.stat().st_size > size:
             return
         time.sleep(0.01)
+
+
+def test_an_interrupted_run_says_how_to_go_on(run, monkeypatch, tmp_path):
+    class Interrupted(FakeEngine):
+        def generate(self, requests):
+            yield Generation(requests[0].id, (Sample("2", 1, truncated=False),), 0)
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("evalsuite.runner.evaluate.FakeEngine", Interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run("fake:gold")
+    assert "interrupted: 1 of 3 requests are finished" in (tmp_path / "run" / "run.log").read_text()
+    assert run("fake:gold").generated == 2
+
+
+def test_a_full_disk_stops_the_run_in_one_line_and_loses_nothing(run, monkeypatch, tmp_path):
+    written = []
+
+    def write(descriptor, data):
+        if len(written) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written.append(data)
+        return real_write(descriptor, data)
+
+    real_write = os.write
+    with monkeypatch.context() as patch:
+        patch.setattr("evalsuite.runs.journal.os.write", write)
+        with pytest.raises(EvalsuiteError, match="No space left on device; finished samples are safe"):
+            run("fake:gold")
+    finished = run("fake:gold")
+    assert finished.complete
+    assert len(lines(tmp_path / "run" / "samples.jsonl")) == 3
+
+
+def test_a_missing_package_names_the_extra_to_install(run, write_task, small_mirror, monkeypatch, tmp_path):
+    path = write_task()
+    path.write_text(path.read_text() + '\n[fewshot]\nshots = 1\nsource = "lm-eval:gsm8k/gsm8k-cot.yaml"\n')
+    monkeypatch.setattr("evalsuite.data.exemplars.find_spec", lambda name: None)
+    with pytest.raises(MissingExtra, match=r"pip install 'evalsuite\[lm-eval\]'"):
+        evaluate("fake:gold", [str(path)], data=small_mirror, output=tmp_path / "run")
