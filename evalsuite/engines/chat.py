@@ -7,6 +7,7 @@ chat template writes it or not; an end-of-sequence token is never added to a pro
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +16,9 @@ from evalsuite.engines.base import ChatPrompt, LogLikelihoodRequest, Prompt
 from evalsuite.engines.checkpoint import Checkpoint
 from evalsuite.errors import InvalidInput
 
-__all__ = ["EncodedChoices", "PromptTokenizer", "fit"]
+__all__ = ["EncodedChoices", "PromptTokenizer", "fit", "warn_about_cuts"]
+
+_LOG = logging.getLogger(__name__)
 
 # How many prompt tokens are decoded together with a completion, so that its first space is kept (SentencePiece drops
 # the space a text starts with).
@@ -28,6 +31,11 @@ class EncodedChoices:
 
     context: tuple[int, ...]
     continuations: tuple[tuple[int, ...], ...]
+
+    def fit(self, max_length: int) -> EncodedChoices:
+        """Cut the context from the left so that it and the longest continuation fit ``max_length`` tokens."""
+        room = max(1, max_length - max(map(len, self.continuations), default=0))
+        return EncodedChoices(self.context[-room:], self.continuations)
 
 
 @dataclass(frozen=True)
@@ -136,3 +144,13 @@ def fit(prompt: Sequence[int], max_tokens: int, max_length: int) -> tuple[list[i
     room = max(max_length - max_tokens, max_length // 2)
     kept = list(prompt[-room:])
     return kept, min(max_tokens, max_length - len(kept))
+
+
+def warn_about_cuts(cut: int, max_length: int) -> None:
+    """Say how many prompts lost their beginning."""
+    if cut:
+        _LOG.warning(
+            "%d prompts leave no room for max_tokens in a context of %d tokens; their beginnings were cut off",
+            cut,
+            max_length,
+        )

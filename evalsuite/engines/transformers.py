@@ -6,7 +6,6 @@ the config and the tokenizer only; weights are loaded by the first request.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ from evalsuite.engines.base import (
     Sampling,
 )
 from evalsuite.engines.causal_lm import CausalLM, reading_order
-from evalsuite.engines.chat import EncodedChoices, PromptTokenizer, fit
+from evalsuite.engines.chat import PromptTokenizer, fit, warn_about_cuts
 from evalsuite.engines.checkpoint import open_checkpoint
 from evalsuite.engines.decoding import BatchSize, Decoder, Row, free_memory
 from evalsuite.engines.identity import identity
@@ -34,7 +33,6 @@ from evalsuite.errors import EngineError, InvalidInput, UnknownName
 
 __all__ = ["TransformersEngine", "TransformersOptions"]
 
-_LOG = logging.getLogger(__name__)
 _DTYPES = ("auto", "float32", "float16", "bfloat16")
 _ROWS_ON_CPU = 32
 _MOST_ROWS = 256
@@ -111,7 +109,7 @@ class TransformersEngine:
 
     def loglikelihood(self, requests: Sequence[LogLikelihoodRequest]) -> Iterator[LogLikelihoods | Failure]:
         """Score every continuation of every request."""
-        encoded = [self._choices(request) for request in requests]
+        encoded = [self._tokenizer.encode_choices(request).fit(self.max_length) for request in requests]
         if not encoded:
             return
         order = reading_order([choices.context for choices in encoded])
@@ -158,12 +156,6 @@ class TransformersEngine:
         )
         return rows
 
-    def _choices(self, request: LogLikelihoodRequest) -> EncodedChoices:
-        """Tokens of a request, its context cut from the left to fit."""
-        choices = self._tokenizer.encode_choices(request)
-        room = max(1, self.max_length + 1 - max(map(len, choices.continuations)))
-        return EncodedChoices(choices.context[-room:], choices.continuations)
-
     def _load(self, longest: int) -> tuple[CausalLM, BatchSize]:
         """The model, loaded at the first call, and its batch size for sequences of ``longest`` tokens."""
         if self._loaded is None:
@@ -192,16 +184,6 @@ class TransformersEngine:
             reason = str(error).strip().splitlines()[0]
             raise EngineError(f"loading model {self._checkpoint.model!r} failed: {reason}") from error
         return model.eval()
-
-
-def warn_about_cuts(cut: int, max_length: int) -> None:
-    """Say how many prompts lost their beginning."""
-    if cut:
-        _LOG.warning(
-            "%d prompts leave no room for max_tokens in a context of %d tokens; their beginnings were cut off",
-            cut,
-            max_length,
-        )
 
 
 @contextmanager
