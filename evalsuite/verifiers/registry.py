@@ -56,5 +56,5 @@ def _import(path: str) -> Any:
         raise UnknownName("verifier", path, BUILT_IN, hint="(your own: 'package.module:Class')")
     try:
         return getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as problem:
+    except (ImportError, AttributeError, SyntaxError) as problem:
         raise InvalidInput(f"verifier {path!r} cannot be imported: {problem}") from problem
