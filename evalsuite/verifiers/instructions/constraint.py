@@ -31,6 +31,7 @@ __all__ = [
     "Constraint",
     "Relation",
     "compiled",
+    "literal",
     "whole_number",
 ]
 
@@ -138,3 +139,8 @@ def compiled(pattern: str) -> re.Pattern[str]:
         return re.compile(pattern, re.IGNORECASE)
     except re.error as problem:
         raise BadReference(f"{pattern!r} is not a regular expression: {problem}") from problem
+
+
+def literal(keyword: str) -> re.Pattern[str]:
+    """Compile a pattern that finds ``keyword`` as a word of its own, ignoring case."""
+    return compiled(rf"(?<!\w){re.escape(keyword.strip())}(?!\w)")

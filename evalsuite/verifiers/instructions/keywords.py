@@ -19,6 +19,7 @@ from evalsuite.verifiers.instructions.constraint import (
     Constraint,
     Relation,
     compiled,
+    literal,
 )
 from evalsuite.verifiers.instructions.response import Response
 
@@ -31,10 +32,6 @@ __all__ = [
     "WholeForbiddenWords",
     "WholeFrequency",
 ]
-
-
-def _whole(keyword: str) -> re.Pattern[str]:
-    return compiled(rf"(?<!\w){re.escape(keyword.strip())}(?!\w)")
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class WholeExistence(Existence):
 
     def holds(self, response: Response) -> bool:
         """Search each keyword literally, ignoring case."""
-        return all(_whole(keyword).search(response.text) for keyword in self.keywords)
+        return all(literal(keyword).search(response.text) for keyword in self.keywords)
 
 
 @dataclass(frozen=True)
@@ -78,7 +75,7 @@ class WholeFrequency(Frequency):
 
     def holds(self, response: Response) -> bool:
         """Count the keyword literally, ignoring case."""
-        return self._holds(_whole(self.keyword), response)
+        return self._holds(literal(self.keyword), response)
 
 
 @dataclass(frozen=True)
@@ -97,7 +94,7 @@ class WholeForbiddenWords(ForbiddenWords):
 
     def holds(self, response: Response) -> bool:
         """Search each word literally, ignoring case."""
-        return not any(_whole(word).search(response.text) for word in self.forbidden_words)
+        return not any(literal(word).search(response.text) for word in self.forbidden_words)
 
 
 @dataclass(frozen=True)

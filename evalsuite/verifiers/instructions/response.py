@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import string
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ from evalsuite.verifiers.instructions.tokens import tokenize
 __all__ = ["Response", "loose_variants"]
 
 _WORD = re.compile(r"\w+")
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,16 @@ class Response:
     def words(self) -> tuple[str, ...]:
         r"""Return the runs of letters, digits and underscores (``\w+``)."""
         return tuple(_WORD.findall(self.text))
+
+    @cached_property
+    def unpunctuated(self) -> str:
+        """Return the text without ASCII punctuation marks."""
+        return self.text.translate(_NO_PUNCTUATION)
+
+    @cached_property
+    def plain_words(self) -> tuple[str, ...]:
+        """Return what white space separates once punctuation is removed, in lower case."""
+        return tuple(self.unpunctuated.lower().split())
 
     @cached_property
     def sentences(self) -> tuple[str, ...]:
