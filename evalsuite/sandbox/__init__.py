@@ -1,8 +1,32 @@
-"""Running programs that nobody trusts: fresh, confined processes that leave nothing behind."""
+"""Running programs that nobody trusts.
+
+The harness hands a job to a *tester*, a trusted process that holds the tests. The tester has a *zygote* fork a *worker*, a
+fresh confined process that loads the program and knows nothing of the tests. The tests call the program's functions over a
+socket on which only plain data crosses. When the verdict is given the worker, all it started and all it wrote are gone.
+"""
 
 from __future__ import annotations
 
-from evalsuite.sandbox.jobs import FunctionJob, Limits, Report
-from evalsuite.sandbox.run import run
+from evalsuite.sandbox.isolation import Isolation, Layer, Level
+from evalsuite.sandbox.jobs import FunctionJob, Job, Limits, Report, StdioJob, SuiteJob
+from evalsuite.sandbox.lane import UnusableTests
+from evalsuite.sandbox.probe import probe
+from evalsuite.sandbox.service import SandboxFailed, Service, default_service, require
 
-__all__ = ["FunctionJob", "Limits", "Report", "run"]
+__all__ = [
+    "FunctionJob",
+    "Isolation",
+    "Job",
+    "Layer",
+    "Level",
+    "Limits",
+    "Report",
+    "SandboxFailed",
+    "Service",
+    "StdioJob",
+    "SuiteJob",
+    "UnusableTests",
+    "default_service",
+    "probe",
+    "require",
+]

@@ -1,50 +1,49 @@
-"""Programs judged by the tests they pass. The program never runs in the caller's own process."""
+"""Programs judged by the tests they pass. The program never runs in the caller's own process, nor in the tests'."""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, Literal, get_args
 
-from evalsuite.sandbox import FunctionJob, Limits, run
-from evalsuite.verifiers.base import BadReference, TextVerifier
+from evalsuite.sandbox import FunctionJob, Job, SuiteJob
+from evalsuite.verifiers.base import BadReference
+from evalsuite.verifiers.sandboxed import Extract, SandboxedVerifier, check_choice
 from evalsuite.verifiers.verdict import Verdict
 
 __all__ = ["Code", "fenced_code"]
 
-Extract = Literal["continuation", "markdown"]
+TestsRun = Literal["split", "in_process"]
 
-_FENCE = re.compile(r"^```[^\n`]*\n(.*?)(?:^```|\Z)", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(r"^[ \t]*```[^\n`]*\n(.*?)(?:^[ \t]*```|\Z)", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Code(TextVerifier):
+class Code(SandboxedVerifier):
     """Judge Python code by running a benchmark's tests on it.
 
     The reference is ``{"tests": str, "entry_point": str}`` and optionally ``"prompt"``. Tests are in HumanEval form
-    (they define ``check(candidate)``) or plain asserts.
+    (they define ``check(candidate)``), plain asserts (or a list of them), or a unittest suite. Names that the tests use and
+    do not define are taken from the prompt, then from the program.
 
     ``extract`` says how the program is made: ``"continuation"`` is HumanEval's rule, prompt + completion with nothing
-    sanitised; ``"markdown"`` takes the last fenced block, or the whole text when there is none.
-    ``timeout`` is in seconds of processor time; the wall limit is three times that. ``memory_mb`` bounds the address
-    space.
+    sanitised; ``"markdown"`` takes the last fenced block, or the whole text when there is none, after the prompt.
+    ``tests_run`` is ``"split"`` (the program's process never sees the tests) or ``"in_process"`` (they share one, for
+    suites that patch the program; a program can cheat there, and the reason says so).
 
     Reasons: ``wrong_answer``, ``exception``, ``syntax_error``, ``timeout``, ``memory``, ``killed``, ``forbidden``,
-    ``no_code``.
+    ``no_code``; with ``in_process`` marked ``:in_process``. See :class:`SandboxedVerifier` for the other parameters.
     """
 
-    timeout: float = 3.0
     extract: Extract = "continuation"
-    memory_mb: int = 1024
-
-    runs_in_processes: ClassVar[bool] = True
+    tests_run: TestsRun = "split"
 
     def __post_init__(self) -> None:
-        if self.extract not in get_args(Extract):
-            raise ValueError(f"extract must be one of {', '.join(get_args(Extract))}, not {self.extract!r}")
-        if self.timeout <= 0 or self.memory_mb <= 0:
-            raise ValueError("timeout and memory_mb must be positive")
+        super().__post_init__()
+        check_choice("extract", self.extract, get_args(Extract))
+        check_choice("tests_run", self.tests_run, get_args(TestsRun))
 
     def judge(self, completion: str, reference: Any) -> Verdict:
         """Run the tests on the completed program."""
@@ -52,13 +51,19 @@ class Code(TextVerifier):
         code = completion if self.extract == "continuation" else fenced_code(completion)
         if not code.strip():
             return Verdict.no_answer("no_code")
-        limits = Limits(cpu_s=self.timeout, wall_s=3 * self.timeout, memory_mb=self.memory_mb)
-        report = run(FunctionJob(prompt + code, tests, entry_point, limits))
-        return Verdict.correct(code) if report.passed else Verdict.incorrect(code, report.reason)
+        header = prompt if self.extract == "continuation" else _complete(prompt)
+        job = self._job(header + code, tests, entry_point, prompt)
+        return self.verdict(self.run(job), code, "in_process" if self.tests_run == "in_process" else "")
 
     def corrupted(self, gold: str, reference: Any) -> str:
         """Return a program that raises wherever ``gold`` would compute."""
         return "    raise NotImplementedError\n"
+
+    def _job(self, program: str, tests: str, entry_point: str, prompt: str) -> Job:
+        limits, preload = self.limits(), self.preloaded(program, tests)
+        if self.tests_run == "in_process":
+            return SuiteJob(program, tests, entry_point, limits, preload)
+        return FunctionJob(program, tests, entry_point, prompt, self.score == "fraction", limits, preload)
 
 
 def fenced_code(text: str) -> str:
@@ -67,10 +72,23 @@ def fenced_code(text: str) -> str:
     return str(blocks[-1]) if blocks else text
 
 
+def _complete(prompt: str) -> str:
+    """Return ``prompt`` as a program of its own: a function left open gets an empty body."""
+    if not prompt:
+        return ""
+    try:
+        ast.parse(prompt)
+    except SyntaxError:
+        return f"{prompt}\n    pass\n\n"
+    return f"{prompt}\n\n"
+
+
 def _parts(reference: Any) -> tuple[str, str, str]:
-    if not isinstance(reference, Mapping):
+    if not isinstance(reference, Mapping) or "tests" not in reference:
         raise BadReference("the reference of 'code' must be an object with 'tests' and 'entry_point'")
-    parts = reference.get("tests"), reference.get("entry_point", ""), reference.get("prompt", "")
-    if not all(isinstance(part, str) for part in parts):
+    tests, entry_point, prompt = reference["tests"], reference.get("entry_point", ""), reference.get("prompt", "")
+    if isinstance(tests, list):
+        tests = "\n".join(map(str, tests))
+    if not all(isinstance(part, str) for part in (tests, entry_point, prompt)):
         raise BadReference("'tests', 'entry_point' and 'prompt' must be strings")
-    return parts
+    return tests, entry_point, prompt

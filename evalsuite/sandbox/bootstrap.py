@@ -1,0 +1,28 @@
+"""How the sandbox's own processes are started: a bare interpreter, nothing inherited, nothing of the package loaded."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["ENVIRONMENT", "arguments"]
+
+#: The whole environment of every sandbox process; the fixed hash seed makes verdicts repeatable.
+ENVIRONMENT = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+# The two packages are entered as empty shells, so that none of their __init__ files run.
+_START = """
+import sys, types, importlib
+root = sys.argv.pop(1)
+for name, path in (("evalsuite", root), ("evalsuite.sandbox", root + "/sandbox")):
+    shell = sys.modules[name] = types.ModuleType(name)
+    shell.__path__ = [path]
+importlib.import_module("evalsuite.sandbox." + sys.argv.pop(1)).main(sys.argv[1:])
+"""
+
+
+def arguments(module: str, *rest: str) -> Sequence[str]:
+    """Return the command line that runs ``main(rest)`` of ``evalsuite.sandbox.<module>`` in a bare interpreter."""
+    package = str(Path(__file__).resolve().parent.parent)
+    return [sys.executable, "-s", "-P", "-S", "-c", _START, package, module, *rest]

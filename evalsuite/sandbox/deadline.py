@@ -1,0 +1,39 @@
+"""A time limit on the tests themselves, which the program can drag out through what it returns."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+
+from evalsuite.sandbox.jobs import Limits
+
+__all__ = ["TestsOverran", "deadline"]
+
+_GRACE_S = 1.0  # the zygote's watch over the program ends first
+
+
+class TestsOverran(BaseException):
+    """The tests took longer than the program may; not an Exception, so that no test catches it."""
+
+
+@contextlib.contextmanager
+def deadline(limits: Limits) -> Iterator[None]:
+    """Raise :class:`TestsOverran` in the block after ``cpu_s`` of this process or ``wall_s``. Main thread only."""
+    armed = True
+
+    def ring(number: int, frame: FrameType | None) -> None:
+        if armed:
+            raise TestsOverran("the tests took too long")
+
+    signal.signal(signal.SIGPROF, ring)
+    signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_PROF, limits.cpu_s + _GRACE_S)
+    signal.setitimer(signal.ITIMER_REAL, limits.wall_s + _GRACE_S)
+    try:
+        yield
+    finally:
+        armed = False
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)

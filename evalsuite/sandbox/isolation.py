@@ -1,0 +1,72 @@
+"""How far a program can be shut in on this machine: the layers, and the level they add up to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+__all__ = ["Isolation", "Layer", "Level"]
+
+
+class Level(IntEnum):
+    """Isolation from weak to strong. Tests are kept out of the program's process at every level.
+
+    ``BASIC``: resource limits, new session, empty environment, private directory. ``CONFINED``: also a system-call
+    filter and Landlock, no capabilities. ``NAMESPACED``: also own user, process, mount, network and IPC namespaces with a
+    bounded in-memory directory as the only place to write.
+    """
+
+    BASIC = 0
+    CONFINED = 1
+    NAMESPACED = 2
+
+    @classmethod
+    def parse(cls, name: str) -> Level:
+        """Return the level called ``name`` in any case; raise ValueError naming the valid ones."""
+        try:
+            return cls[name.upper()]
+        except KeyError:
+            valid = ", ".join(level.name.lower() for level in cls)
+            raise ValueError(f"isolation level must be one of {valid}, not {name!r}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One means of isolation: whether it works here, and if not, why."""
+
+    name: str
+    works: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Isolation:
+    """What works on this machine, each layer tried for real."""
+
+    layers: tuple[Layer, ...]
+
+    def works(self, name: str) -> bool:
+        """Whether the layer called ``name`` works."""
+        return any(layer.name == name and layer.works for layer in self.layers)
+
+    @property
+    def level(self) -> Level:
+        """The strongest level that can be reached."""
+        if not (self.works("seccomp") and (self.works("landlock") or self.works("namespaces"))):
+            return Level.BASIC
+        return Level.NAMESPACED if self.works("namespaces") else Level.CONFINED
+
+    @property
+    def missing(self) -> tuple[Layer, ...]:
+        """The layers that do not work."""
+        return tuple(layer for layer in self.layers if not layer.works)
+
+    def at_most(self, ceiling: Level) -> Isolation:
+        """Return the same machine with every layer above ``ceiling`` switched off."""
+        lowest = {"seccomp": Level.CONFINED, "landlock": Level.CONFINED, "namespaces": Level.NAMESPACED}
+        return Isolation(
+            tuple(
+                layer if lowest.get(layer.name, Level.BASIC) <= ceiling else Layer(layer.name, False, "switched off")
+                for layer in self.layers
+            )
+        )

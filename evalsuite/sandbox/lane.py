@@ -1,0 +1,105 @@
+"""One tester process and the harness's line to it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import select
+import socket
+import subprocess
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from evalsuite.sandbox.bootstrap import ENVIRONMENT, arguments
+from evalsuite.sandbox.jobs import Job, Report, StdioJob
+from evalsuite.sandbox.wire import Closed, Wire
+
+__all__ = ["Lane", "LaneDied", "LaneHung", "UnusableTests"]
+
+_SLACK_S: Final = 15.0  # starting a zygote on a busy machine
+_FAREWELL_S: Final = 5.0
+
+
+class LaneDied(Exception):
+    """The tester or its zygote is gone; says nothing about the program."""
+
+
+class LaneHung(Exception):
+    """The tester did not answer in time, although it has its own limits: it is stuck in what the program returned."""
+
+
+class UnusableTests(Exception):
+    """The tests are not Python, or need to share a process with the program."""
+
+
+class Lane:
+    """Runs one job at a time. Not for several threads at once."""
+
+    def __init__(self, plan: Mapping[str, Any]) -> None:
+        ours, theirs = socket.socketpair()
+        self._lifeline, held = os.pipe()  # at end of file, the tester and everything it started are gone
+        try:
+            self._process = subprocess.Popen(
+                arguments("tester", str(theirs.fileno()), json.dumps(plan)),
+                env=ENVIRONMENT,
+                cwd="/",
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(), held),
+                start_new_session=True,
+            )
+        finally:
+            theirs.close()
+            os.close(held)
+        self._socket = ours
+        self._wire = Wire(ours)
+
+    def run(self, job: Job) -> Report:
+        """Return what became of ``job``.
+
+        Raises:
+            LaneDied: the sandbox failed; the lane must be closed.
+            LaneHung: no answer in time; the lane must be closed.
+            UnusableTests: the tests cannot be used; the lane is fine.
+        """
+        patience = _patience(job)
+        self._socket.settimeout(patience)
+        started = time.monotonic()
+        try:
+            self._wire.send({"kind": job.kind, "job": dataclasses.asdict(job)})
+            answer = self._wire.receive()
+        except Closed as error:
+            if time.monotonic() - started >= patience:
+                raise LaneHung from error
+            raise LaneDied(f"tester gone: {error}") from error
+        if "report" in answer:
+            return Report(**answer["report"])
+        if "unusable" in answer:
+            raise UnusableTests(answer["unusable"])
+        raise LaneDied(str(answer.get("failed")))
+
+    def close(self) -> None:
+        """End the tester and wait until all it started is gone too."""
+        if self._lifeline < 0:
+            return
+        self._wire.close()
+        self._process.kill()
+        self._process.wait()
+        select.select([self._lifeline], [], [], _FAREWELL_S)
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of the tester without ending it: for a forked child, in which the lane is not its own."""
+        with contextlib.suppress(OSError):
+            os.close(self._lifeline)
+        self._lifeline = -1
+        self._wire.close()
+
+
+def _patience(job: Job) -> float:
+    cases = len(job.inputs) if isinstance(job, StdioJob) else 1
+    return 2 * job.limits.wall_s * max(cases, 1) + _SLACK_S

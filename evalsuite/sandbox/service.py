@@ -1,0 +1,164 @@
+"""The harness's side of the sandbox: testers started when needed, shared by all threads, replaced when they die."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import site
+import sys
+import sysconfig
+import threading
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from evalsuite.errors import EvalsuiteError, InvalidInput
+from evalsuite.sandbox.isolation import Isolation, Level
+from evalsuite.sandbox.jobs import Job, Limits, Report
+from evalsuite.sandbox.lane import Lane, LaneDied, LaneHung
+from evalsuite.sandbox.probe import probe
+
+__all__ = ["SandboxFailed", "Service", "default_service", "require"]
+
+_log = logging.getLogger(__name__)
+
+_ATTEMPTS: Final = 2
+_JOBS_PER_LANE: Final = 2000
+
+
+class SandboxFailed(EvalsuiteError):
+    """The sandbox itself did not work; says nothing about the program it was given."""
+
+
+def require(level: Level) -> None:
+    """Make sure that this machine reaches ``level``.
+
+    Raises:
+        InvalidInput: it does not; the message says which layer is missing and why.
+    """
+    found = probe()
+    if not found.works("rlimits") or found.level < level:
+        missing = "; ".join(f"{layer.name}: {layer.detail}" for layer in found.missing)
+        raise InvalidInput(
+            f"isolation {level.name.lower()!r} is required, this machine reaches {found.level.name.lower()!r} ({missing})"
+        )
+
+
+class Service:
+    """As many testers as there are processors, each with its own zygotes. Safe from any number of threads."""
+
+    def __init__(self, isolation: Isolation) -> None:
+        self.isolation = isolation
+        self._plan = _plan(isolation)
+        self._most = len(os.sched_getaffinity(0))
+        self._changed = threading.Condition()
+        self._idle: list[tuple[Lane, int]] = []  # a lane and how many jobs it has done
+        self._count = 0
+
+    def run(self, job: Job) -> Report:
+        """Run ``job``; waits for a free tester first, which does not count against the job's limits.
+
+        Raises:
+            SandboxFailed: twice in a row the sandbox failed.
+            UnusableTests: the tests cannot be used.
+        """
+        for attempt in range(_ATTEMPTS):
+            try:
+                return self._run_once(job)
+            except LaneHung:
+                return Report("timeout", "the tests never came to an end")
+            except LaneDied as problem:
+                _log.warning("a sandbox process was lost (%s); attempt %d of %d", problem, attempt + 1, _ATTEMPTS)
+                if attempt == _ATTEMPTS - 1:
+                    raise SandboxFailed(f"the sandbox failed: {problem}") from problem
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """End all idle testers. The service can be used again afterwards."""
+        with self._changed:
+            lanes, self._idle = self._idle, []
+            self._count -= len(lanes)
+            self._changed.notify_all()
+        for lane, _ in lanes:
+            lane.close()
+
+    def abandon(self) -> None:
+        """Let go of the testers in a forked child: they belong to the parent."""
+        self._changed = threading.Condition()
+        for lane, _ in self._idle:
+            lane.abandon()
+        self._idle = []
+        self._count = 0
+
+    def _run_once(self, job: Job) -> Report:
+        lane, done = self._take()
+        healthy = False
+        try:
+            report = lane.run(job)
+            healthy = True
+            return report
+        except (LaneDied, LaneHung):
+            raise
+        except Exception:
+            healthy = True
+            raise
+        finally:
+            self._give(lane, done + 1, healthy)
+
+    def _take(self) -> tuple[Lane, int]:
+        with self._changed:
+            self._changed.wait_for(lambda: self._idle or self._count < self._most)
+            if self._idle:
+                return self._idle.pop()
+            self._count += 1
+        try:
+            return Lane(self._plan), 0
+        except BaseException:
+            self._forget()
+            raise
+
+    def _give(self, lane: Lane, done: int, healthy: bool) -> None:
+        if healthy and done < _JOBS_PER_LANE:
+            with self._changed:
+                self._idle.append((lane, done))
+                self._changed.notify()
+            return
+        lane.close()
+        self._forget()
+
+    def _forget(self) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify()
+
+
+@cache
+def default_service() -> Service:
+    """Return the service of this process at the strongest isolation there is; ended when the process ends."""
+    require(Level.BASIC)
+    isolation = probe()
+    if isolation.level < Level.NAMESPACED:
+        missing = ", ".join(f"{layer.name} ({layer.detail})" for layer in isolation.missing)
+        _log.warning("programs run at isolation level %r; missing: %s", isolation.level.name.lower(), missing)
+    service = Service(isolation)
+    atexit.register(service.close)
+    os.register_at_fork(after_in_child=service.abandon)
+    return service
+
+
+def _plan(isolation: Isolation) -> dict[str, Any]:
+    return {
+        "seccomp": isolation.works("seccomp"),
+        "landlock": isolation.works("landlock"),
+        "namespaces": isolation.works("namespaces"),
+        "box": "",
+        "disk_mb": Limits().disk_mb,
+        "packages": _package_folders(),
+    }
+
+
+def _package_folders() -> list[str]:
+    """Return the folders of installed packages that this interpreter imports from."""
+    known = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), *site.getsitepackages()}
+    return [path for path in sys.path if path in known and Path(path).is_dir()]

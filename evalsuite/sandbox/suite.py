@@ -1,0 +1,65 @@
+"""Tests that must share a process with the program (unittest suites that patch it): the weaker, declared choice.
+
+Runs in the untrusted process. The usual tricks are made hard, not impossible: the program is loaded before the tests exist
+here, what it patched in ``builtins`` and ``unittest`` is put back, and frame and object walks from its code are refused.
+"""
+
+from __future__ import annotations
+
+import builtins
+import sys
+import unittest
+from collections.abc import Mapping
+from types import MappingProxyType, ModuleType
+from typing import Any
+
+__all__ = ["Guard", "run_suite"]
+
+_PROGRAM = "<program>"
+_WALKS = frozenset({"gc.get_objects", "gc.get_referrers", "gc.get_referents", "sys._current_frames"})
+_TRACES = frozenset({"sys.settrace", "sys.setprofile", "cpython.PyInterpreterState_New", "cpython.run_interactivehook"})
+_GUARDED = (builtins, unittest.TestCase, unittest.TestResult, unittest.TestSuite, unittest.TestLoader)
+
+
+class Guard:
+    """Remembers what programs like to patch, and refuses what they like to look at."""
+
+    def __init__(self) -> None:
+        self._pristine: tuple[tuple[Any, Mapping[str, Any]], ...] = tuple(
+            (owner, MappingProxyType(dict(vars(owner)))) for owner in _GUARDED
+        )
+        sys.addaudithook(self._refuse)
+
+    def restore(self) -> None:
+        """Put back what the program has changed."""
+        for owner, names in self._pristine:
+            for name, value in names.items():
+                if vars(owner).get(name) is not value:
+                    setattr(owner, name, value)
+
+    def _refuse(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if event in _WALKS or event in _TRACES or event.startswith("ctypes."):
+            raise PermissionError(f"{event} is not available")
+        if event == "sys._getframe" and arguments[0].f_code.co_filename == _PROGRAM:
+            raise PermissionError("frames are not available")
+
+
+def run_suite(module: ModuleType, tests: str, entry_point: str) -> dict[str, Any]:
+    """Run ``tests`` in the namespace of the loaded ``module``; return counts and the first problem's text."""
+    exec(compile(tests, "<tests>", "exec"), module.__dict__)
+    cases = [
+        value
+        for value in list(vars(module).values())
+        if isinstance(value, type) and issubclass(value, unittest.TestCase)
+    ]
+    if not cases:
+        if "check" in vars(module):
+            vars(module)["check"](vars(module)[entry_point])
+        return {"passed": 1, "total": 1, "problem": ""}
+    result = unittest.TestResult()
+    load = unittest.defaultTestLoader.loadTestsFromTestCase
+    unittest.TestSuite(load(case) for case in cases).run(result)
+    problems = [text for _, text in (*result.errors, *result.failures)]
+    problems += ["unexpected success"] * len(result.unexpectedSuccesses)
+    passed = result.testsRun - len(problems)
+    return {"passed": max(passed, 0), "total": result.testsRun, "problem": problems[0][-300:] if problems else ""}

@@ -1,0 +1,130 @@
+"""After a program: nothing it started lives on, nothing it wrote stays."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import stat
+import sys
+
+from evalsuite.sandbox import linux, namespaces
+from evalsuite.sandbox.confinement import Plan
+
+__all__ = ["Sweeper"]
+
+_BLOCK = 4096
+
+
+class Sweeper:
+    """Ends processes and empties the box of one zygote."""
+
+    def __init__(self, box: str, plan: Plan) -> None:
+        self._box = box
+        self._plan = plan
+        if not plan.namespaces:
+            linux.own_orphans()
+            os.makedirs(box, mode=0o700, exist_ok=True)  # noqa: PTH103
+        self.disk_used = None if plan.namespaces else self._disk_used
+
+    def end(self, process: int) -> tuple[int, float]:
+        """Kill ``process`` and all it started, empty the box; return its wait status and processor seconds."""
+        os.kill(process, signal.SIGKILL)
+        _, status, usage = os.wait4(process, 0)
+        self.sweep()
+        return status, usage.ru_utime + usage.ru_stime
+
+    def sweep(self) -> None:
+        """Kill every other process under this one, and empty the box."""
+        if self._plan.namespaces:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(-1, signal.SIGKILL)  # everything else in this process namespace, at once
+            _reap()
+        else:
+            _kill_descendants()
+        self._empty()
+
+    def leave(self) -> None:
+        """Remove the box itself."""
+        if not self._plan.namespaces:
+            os.rmdir(self._box)  # noqa: PTH106
+
+    def _empty(self) -> None:
+        if self._plan.namespaces:
+            if _touched(self._box):
+                namespaces.fresh_box(self._plan.disk_mb)
+            return
+        _delete_below(self._box)
+
+    def _disk_used(self) -> int:
+        return _bytes_below(self._box)
+
+
+def _bytes_below(box: str) -> int:
+    """Return the bytes below ``box``, every entry counted as a block at least; a tree too deep to walk is endless."""
+    total, folders = 0, [box]
+    while folders:
+        try:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    total += max(entry.stat(follow_symlinks=False).st_blocks * 512, _BLOCK)
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return sys.maxsize
+    return total
+
+
+def _touched(box: str) -> bool:
+    try:
+        return bool(os.listdir(box)) or stat.S_IMODE(os.stat(box).st_mode) != 0o700  # noqa: PTH116, PTH208
+    except OSError:
+        return True
+
+
+def _reap() -> None:
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            os.waitpid(-1, 0)
+
+
+def _kill_descendants() -> None:
+    """Kill every descendant. Orphans become this process's children, so nobody gets away by forking twice."""
+    me = os.getpid()
+    while True:
+        with open(f"/proc/{me}/task/{me}/children") as listing:  # noqa: PTH123
+            children = listing.read().split()
+        if not children:
+            return
+        for child in children:
+            os.kill(int(child), signal.SIGKILL)
+            os.waitpid(int(child), 0)
+
+
+def _delete_below(box: str) -> None:
+    """Empty ``box`` whatever permissions and depth it was left with; links are removed, never followed.
+
+    What a folder holds is moved up before the folder is removed, so that no path is ever longer than two names.
+    """
+    moved = 0
+    while True:
+        os.chmod(box, 0o700)  # noqa: PTH101
+        with os.scandir(box) as listing:
+            entries = list(listing)
+        if not entries:
+            return
+        for entry in entries:
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.path)  # noqa: PTH108
+                continue
+            os.chmod(entry.path, 0o700)  # noqa: PTH101
+            with os.scandir(entry.path) as listing:
+                inner = [found.path for found in listing]
+            for path in inner:
+                moved += 1
+                os.rename(path, f"{box}/.{os.getpid()}-{moved}")  # noqa: PTH104
+            os.rmdir(entry.path)  # noqa: PTH106

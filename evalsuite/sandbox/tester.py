@@ -1,0 +1,66 @@
+"""The trusted process that holds the tests. It takes jobs from the harness, one at a time, and answers with reports.
+
+It is a process of its own so that tests, which may loop over what a program returned, can be killed; it lives on between
+jobs so that tests are compiled once for all samples of a problem.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evalsuite.sandbox import function_tests, linux, stdio_cases, suite_tests
+from evalsuite.sandbox.forge import Forge, ZygoteFailed
+from evalsuite.sandbox.jobs import FunctionJob, Limits, StdioJob, SuiteJob
+from evalsuite.sandbox.remote import CannotCross
+from evalsuite.sandbox.wire import Closed, Wire
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Serve jobs on the socket whose descriptor is ``arguments[0]`` until it closes."""
+    end = socket.socket(fileno=int(arguments[0]))
+    end.set_inheritable(False)
+    wire = Wire(end)
+    plan = json.loads(arguments[1])
+    sys.path += plan["packages"]
+    sys.argv = [""]
+    linux.own_orphans()
+    linux.hide_memory()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the harness's business
+    forge = Forge(plan)
+    try:
+        while True:
+            wire.send(_answer(wire.receive(), forge))
+    except Closed:
+        return
+
+
+def _answer(request: Mapping[str, Any], forge: Forge) -> dict[str, Any]:
+    try:
+        return {"report": dataclasses.asdict(_run(request, forge))}
+    except SyntaxError as error:
+        return {"unusable": f"the tests do not parse: {error}"}
+    except CannotCross as error:
+        return {"unusable": f"{error}; use tests_run='in_process'"}
+    except ZygoteFailed as error:
+        return {"failed": str(error)}
+
+
+def _run(request: Mapping[str, Any], forge: Forge) -> Any:
+    fields = {**request["job"], "limits": Limits(**request["job"]["limits"])}
+    fields["preload"] = tuple(fields["preload"])
+    match request["kind"]:
+        case "function":
+            return function_tests.run(FunctionJob(**fields), forge)
+        case "suite":
+            return suite_tests.run(SuiteJob(**fields), forge)
+        case _:
+            inputs, outputs = tuple(fields.pop("inputs")), tuple(fields.pop("outputs"))
+            return stdio_cases.run(StdioJob(inputs=inputs, outputs=outputs, **fields), forge)

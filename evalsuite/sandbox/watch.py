@@ -1,0 +1,69 @@
+"""Keeping time over one untrusted process."""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import time
+from collections.abc import Callable
+
+from evalsuite.sandbox.jobs import Limits
+
+__all__ = ["Watch"]
+
+_TICK_S = 0.05  # how often disk use is looked at where no quota bounds it
+_SHORTEST_S = 0.002
+
+
+class Watch:
+    """Waits for one process: it ends, the tester says stop, or a limit is passed."""
+
+    def __init__(
+        self, process: int, control: socket.socket, limits: Limits, disk_used: Callable[[], int] | None
+    ) -> None:
+        self._clock = (~process << 3) | 2  # CLOCK_PROCESS_CPUTIME_ID of another process
+        self._limits = limits
+        self._disk_used = disk_used
+        self._control = control.fileno()
+        self._ended = os.pidfd_open(process)
+        self._deadline = time.monotonic() + limits.wall_s
+        self._poll = select.poll()
+        self._poll.register(self._control, select.POLLIN)
+        self._poll.register(self._ended, select.POLLIN)
+
+    def close(self) -> None:
+        """Release the descriptor of the process."""
+        os.close(self._ended)
+
+    def until_end(self) -> str:
+        """Return why the wait is over: ``ended``, ``stopped``, ``cpu``, ``wall`` or ``disk``. Kills nothing."""
+        while True:
+            pause = self._pause()
+            ready = {descriptor for descriptor, _ in self._poll.poll(max(_SHORTEST_S, pause) * 1000)}
+            if self._control in ready:
+                return "stopped"
+            if self._ended in ready:
+                return "ended"
+            passed = self._limit_passed()
+            if passed:
+                return passed
+
+    def _pause(self) -> float:
+        left = min(self._limits.cpu_s - self._cpu_s(), self._deadline - time.monotonic())
+        return min(left, _TICK_S) if self._disk_used else left
+
+    def _limit_passed(self) -> str:
+        if self._cpu_s() >= self._limits.cpu_s:
+            return "cpu"
+        if time.monotonic() >= self._deadline:
+            return "wall"
+        if self._disk_used and self._disk_used() > self._limits.disk_mb << 20:
+            return "disk"
+        return ""
+
+    def _cpu_s(self) -> float:
+        try:
+            return time.clock_gettime(self._clock)
+        except OSError:  # it has just ended
+            return 0.0

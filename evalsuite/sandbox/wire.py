@@ -1,0 +1,95 @@
+"""Messages between the sandbox's processes: a length and a JSON text; descriptors travel beside them."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Sequence
+from typing import Any, Final
+
+__all__ = ["Closed", "Malformed", "TooLarge", "Wire", "receive_datagram", "send_datagram"]
+
+_HEADER: Final = 8
+_DATAGRAM: Final = 65536
+_CHUNK: Final = 1 << 20
+
+
+class Closed(Exception):
+    """The other side is gone."""
+
+
+class Malformed(Closed):
+    """The other side sent what is not a message; nothing after it can be read."""
+
+
+class TooLarge(Closed):
+    """The other side sent more than it may."""
+
+
+class Wire:
+    """One end of a stream of messages. ``budget`` bounds the bytes accepted over its life."""
+
+    def __init__(self, end: socket.socket, budget: int | None = None) -> None:
+        self._socket = end
+        self._budget = budget
+
+    def fileno(self) -> int:
+        """Return the descriptor to wait on."""
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        """Close this end."""
+        self._socket.close()
+
+    def send(self, message: Any) -> None:
+        """Send one message; raise :class:`Closed` when nobody listens."""
+        body = json.dumps(message, separators=(",", ":")).encode()
+        try:
+            self._socket.sendall(len(body).to_bytes(_HEADER, "big") + body)
+        except OSError as error:
+            raise Closed(str(error)) from error
+
+    def receive(self) -> Any:
+        """Return the next message; raise :class:`Closed`, :class:`Malformed` or :class:`TooLarge`."""
+        size = int.from_bytes(self._exactly(_HEADER), "big")
+        if self._budget is not None:
+            self._budget -= size
+            if self._budget < 0:
+                raise TooLarge("the program returned more data than it may")
+        body = self._exactly(size)
+        try:
+            return json.loads(body)
+        except (ValueError, RecursionError) as error:
+            raise Malformed(f"not a message: {type(error).__name__}") from None
+
+    def _exactly(self, count: int) -> bytes:
+        chunks: list[bytes] = []
+        while count:
+            try:
+                chunk = self._socket.recv(min(count, _CHUNK))
+            except OSError as error:
+                raise Closed(str(error)) from error
+            if not chunk:
+                raise Closed("the other side is gone")
+            chunks.append(chunk)
+            count -= len(chunk)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def send_datagram(end: socket.socket, message: Any, descriptors: Sequence[int] = ()) -> None:
+    """Send one small message with ``descriptors``; raise :class:`Closed` when nobody listens."""
+    try:
+        socket.send_fds(end, [json.dumps(message).encode()], descriptors)
+    except OSError as error:
+        raise Closed(str(error)) from error
+
+
+def receive_datagram(end: socket.socket, most_descriptors: int = 0) -> tuple[Any, list[int]]:
+    """Return the next small message and its descriptors; raise :class:`Closed` at the end."""
+    try:
+        body, descriptors, _, _ = socket.recv_fds(end, _DATAGRAM, most_descriptors)
+    except OSError as error:
+        raise Closed(str(error)) from error
+    if not body:
+        raise Closed("the other side is gone")
+    return json.loads(body), descriptors

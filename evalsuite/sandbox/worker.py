@@ -1,0 +1,189 @@
+"""The untrusted process: it runs one program and answers questions about it.
+
+Everything here shares an interpreter with the program, which can change any of it. Nothing here is therefore trusted: no
+test, expected value or verdict ever exists in this process (but for the declared weaker choice of :mod:`.suite`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import random
+import socket
+import sys
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from evalsuite.sandbox.codec import decode, encode
+from evalsuite.sandbox.confinement import Confinement
+from evalsuite.sandbox.jobs import Limits
+from evalsuite.sandbox.suite import Guard, run_suite
+from evalsuite.sandbox.wire import Closed, Wire
+
+__all__ = ["run"]
+
+_SOCKET = 3
+_MOST_DESCRIPTORS = 4096
+_MOST_TEXT = 500
+
+
+def run(descriptors: list[int], bounds: Limits, confinement: Confinement) -> None:
+    """Take ``descriptors`` (socket, standard input, standard output), confine this process, serve, and end it."""
+    _arrange(descriptors)
+    wire = Wire(socket.socket(fileno=_SOCKET))
+    try:
+        confinement.put_on(bounds)
+        os.closerange(_SOCKET + 1, _MOST_DESCRIPTORS)
+    except (OSError, ValueError) as error:
+        wire.send({"failed": str(error)})
+        os._exit(1)
+    wire.send({"ready": None})
+    gc.enable()
+    sys.dont_write_bytecode = True
+    _seed()
+    with contextlib.suppress(Closed):
+        _serve(wire)
+    os._exit(0)
+
+
+def _arrange(descriptors: list[int]) -> None:
+    """Leave open: the standard streams, the socket as 3, and what the confinement still needs above it."""
+    os.setsid()
+    end, *streams = descriptors
+    for target, source in enumerate(streams):
+        os.dup2(source, target)
+    if len(streams) > 1:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    for descriptor in streams:
+        os.close(descriptor)
+    if end != _SOCKET:
+        os.dup2(end, _SOCKET, inheritable=False)
+        os.close(end)
+
+
+def _seed() -> None:
+    """Make chance repeatable: the same program gets the same verdict."""
+    random.seed(0)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(0)
+
+
+def _serve(wire: Wire) -> None:
+    request = wire.receive()
+    match request["op"]:
+        case "script":
+            wire.send(_answer(lambda: _run_script(request["program"])))
+        case _:
+            _Session(wire).serve(request)
+
+
+def _run_script(program: str) -> None:
+    module = _module("__main__")
+    try:
+        exec(compile(program, "<program>", "exec"), module.__dict__)
+    except SystemExit as end:
+        if end.code not in (None, 0):
+            raise
+    finally:
+        sys.stdout.flush()
+
+
+class _Session:
+    """A loaded program and the objects of it that the tests hold handles of."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._objects: list[Any] = []
+        self._guard: Guard | None = None
+
+    def serve(self, request: Mapping[str, Any]) -> None:
+        """Answer requests until the tests have gone."""
+        while True:
+            self._wire.send(_answer(lambda request=request: self._obey(request)))  # type: ignore[misc]
+            request = self._wire.receive()
+
+    def _obey(self, request: Mapping[str, Any]) -> Any:
+        match request["op"]:
+            case "load":
+                return self._load(request["program"], request["names"])
+            case "load_guarded":
+                self._guard = Guard()
+                return self._load(request["program"], request["names"])
+            case "suite":
+                return self._run_suite(request["tests"], request["entry_point"])
+            case "call":
+                arguments, options = self._decode(request["arguments"])
+                return self._encode(self._objects[request["handle"]](*arguments, **options))
+            case "next":
+                return self._encode(next(self._objects[request["handle"]]))
+            case operation:
+                return self._encode(self._inspect(operation, self._objects[request["handle"]], request))
+
+    def _inspect(self, operation: str, target: Any, request: Mapping[str, Any]) -> Any:
+        match operation:
+            case "iterate":
+                return iter(target)
+            case "attribute":
+                return getattr(target, request["name"])
+            case "item":
+                return target[self._decode(request["key"])]
+            case "length":
+                return len(target)
+            case "truth":
+                return bool(target)
+            case "text":
+                return str(target)
+            case _:
+                raise ValueError(operation)
+
+    def _load(self, program: str, names: list[str]) -> dict[str, Any]:
+        module = _module("candidate")
+        exec(compile(program, "<program>", "exec"), module.__dict__)
+        return {name: self._encode(module.__dict__[name]) for name in names if name in module.__dict__}
+
+    def _run_suite(self, tests: str, entry_point: str) -> dict[str, Any]:
+        if self._guard is not None:
+            self._guard.restore()
+        return run_suite(sys.modules["candidate"], tests, entry_point)
+
+    def _encode(self, value: Any) -> Any:
+        before = len(self._objects)
+        try:
+            return encode(value, self._keep)
+        except RecursionError:
+            del self._objects[before:]
+            return {"handle": self._keep(value)}
+
+    def _keep(self, value: Any) -> int:
+        self._objects.append(value)
+        return len(self._objects) - 1
+
+    def _decode(self, data: Any) -> Any:
+        return decode(data, self._objects.__getitem__)
+
+
+def _module(name: str) -> types.ModuleType:
+    module = sys.modules[name] = types.ModuleType(name)
+    return module
+
+
+def _answer(question: Callable[[], Any]) -> dict[str, Any]:
+    try:
+        return {"value": question()}
+    except BaseException as error:
+        return {"raised": _names(type(error)), "text": _text(error)}
+
+
+def _names(kind: type[BaseException]) -> list[str]:
+    """Return the built-in exceptions that ``kind`` is, nearest first."""
+    return [base.__name__ for base in kind.__mro__ if base.__module__ == "builtins"]
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"[:_MOST_TEXT]
+    except BaseException:
+        return type(error).__name__

@@ -1,0 +1,88 @@
+"""The small, warm interpreter that every untrusted process is forked from.
+
+It never sees a program or a test: it forks, watches the clock, kills, sweeps up and reports how the process ended. One
+process at a time. The tester drives it over a datagram socket: ``job`` (limits and descriptors), then always one ``stop``,
+which is answered with an :class:`Ending` once nothing of the job is left.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import socket
+import sys
+from collections.abc import Sequence
+
+from evalsuite.sandbox import worker
+from evalsuite.sandbox.confinement import Confinement, Plan
+from evalsuite.sandbox.jobs import Limits
+from evalsuite.sandbox.sweep import Sweeper
+from evalsuite.sandbox.watch import Watch
+from evalsuite.sandbox.wire import Closed, receive_datagram, send_datagram
+
+__all__ = ["main"]
+
+_DESCRIPTORS = 3  # socket, standard input, standard output
+
+#: What programs of benchmarks import most: loaded once here instead of once per program.
+_STANDARD = (
+    "abc array bisect cmath collections contextlib copy dataclasses datetime decimal enum fractions functools hashlib heapq "
+    "io itertools json math numbers operator queue random re statistics string struct textwrap threading time typing "
+    "unittest"
+).split()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Serve jobs on the socket whose descriptor is ``arguments[0]`` until it closes."""
+    settings = json.loads(arguments[1])
+    control = socket.socket(fileno=int(arguments[0]))
+    plan = Plan.from_json(settings["plan"])
+    sys.path += plan.packages
+    sys.argv = [""]
+    try:
+        confinement = Confinement(plan)
+        _preload(settings["preload"])
+    except OSError as error:
+        send_datagram(control, {"failed": str(error)})
+        return
+    sweeper = Sweeper(confinement.box, plan)
+    send_datagram(control, {"ready": None})
+    try:
+        while True:
+            _serve_one(control, confinement, sweeper)
+    except Closed:
+        sweeper.sweep()
+        sweeper.leave()
+
+
+def _preload(modules: Sequence[str]) -> None:
+    """Import ``modules`` now; a missing one is the program's business later."""
+    gc.disable()
+    for module in (*_STANDARD, *modules):
+        try:
+            importlib.import_module(module)
+        except ImportError:
+            continue
+    gc.collect()
+    gc.freeze()
+
+
+def _serve_one(control: socket.socket, confinement: Confinement, sweeper: Sweeper) -> None:
+    request, descriptors = receive_datagram(control, _DESCRIPTORS)
+    limits = Limits(**request)
+    child = os.fork()
+    if child == 0:
+        control.close()
+        worker.run(descriptors, limits, confinement)
+    for descriptor in descriptors:
+        os.close(descriptor)
+    watch = Watch(child, control, limits, sweeper.disk_used)
+    try:
+        cause = watch.until_end()
+    finally:
+        watch.close()
+        status, cpu_s = sweeper.end(child)
+    receive_datagram(control)
+    send_datagram(control, {"cause": cause, "status": status, "cpu_s": cpu_s})

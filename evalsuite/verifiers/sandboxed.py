@@ -1,0 +1,86 @@
+"""What verifiers that run programs have in common: limits, isolation, batches, and how a report becomes a verdict."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, get_args
+
+from evalsuite.sandbox import Job, Level, Limits, Report, UnusableTests, default_service, require
+from evalsuite.verifiers.base import BadReference, TextVerifier
+from evalsuite.verifiers.verdict import Verdict
+
+__all__ = ["Extract", "SandboxedVerifier", "Score", "check_choice"]
+
+Score = Literal["all", "fraction"]
+Extract = Literal["continuation", "markdown"]
+
+_WALL_FACTOR = 3.0
+
+
+@dataclass(frozen=True)
+class SandboxedVerifier(TextVerifier):
+    """Runs the completion as a program, confined as far as the machine allows.
+
+    ``timeout`` is in seconds of processor time; a program that sleeps is ended after three times that. ``memory_mb`` bounds
+    the address space. ``score`` is ``"all"`` (1 when every test passes, else 0) or ``"fraction"`` (of the tests).
+    ``preload`` names packages that are imported once instead of once per program (numpy is noticed by itself).
+    ``require_isolation`` (``"basic"``, ``"confined"``, ``"namespaced"``) makes it an error to run with less.
+
+    Raises:
+        ValueError: a parameter has an impossible value.
+    """
+
+    timeout: float = 3.0
+    score: Score = "all"
+    memory_mb: int = 1024
+    preload: Sequence[str] = ()
+    require_isolation: str = "basic"
+
+    runs_in_processes: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.timeout <= 0 or self.memory_mb <= 0:
+            raise ValueError("timeout and memory_mb must be positive")
+        check_choice("score", self.score, get_args(Score))
+        Level.parse(self.require_isolation)
+        object.__setattr__(self, "preload", tuple(self.preload))
+
+    def verify_batch(self, completions: Sequence[str], references: Sequence[Any]) -> list[Verdict]:
+        """Return one verdict per completion, in order, judging as many at once as there are processors."""
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+            return list(threads.map(self.verify, completions, references, strict=True))
+
+    def limits(self) -> Limits:
+        """Return the bounds on one program."""
+        return Limits(cpu_s=self.timeout, wall_s=_WALL_FACTOR * self.timeout, memory_mb=self.memory_mb)
+
+    def preloaded(self, *texts: str) -> tuple[str, ...]:
+        """Return what to import before the program is, which imports what ``texts`` say."""
+        noticed = ("numpy",) if any("numpy" in text for text in texts) and "numpy" not in self.preload else ()
+        return (*noticed, *self.preload)
+
+    def run(self, job: Job) -> Report:
+        """Run ``job``; raise :class:`BadReference` when its tests cannot be used."""
+        require(Level.parse(self.require_isolation))
+        try:
+            return default_service().run(job)
+        except UnusableTests as problem:
+            raise BadReference(str(problem)) from problem
+
+    def verdict(self, report: Report, code: str, mark: str = "") -> Verdict:
+        """Return the verdict on ``code``; ``mark`` is added to the reason."""
+        reason = ":".join(part for part in (report.reason, mark) if part)
+        if not report.reason:
+            return Verdict.correct(code, reason)
+        if self.score == "fraction" and report.total:
+            return Verdict.graded(report.passed / report.total, code, reason)
+        return Verdict.incorrect(code, reason)
+
+
+def check_choice(name: str, value: str, valid: Sequence[str]) -> None:
+    """Raise ValueError when ``value`` is not one of ``valid``."""
+    if value not in valid:
+        raise ValueError(f"{name} must be one of {', '.join(valid)}, not {value!r}")
