@@ -6,13 +6,14 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-__all__ = ["print_json", "print_table", "say", "say_error", "show_log", "stderr", "stdout"]
+__all__ = ["Column", "make_table", "print_json", "print_table", "say", "say_error", "show_log", "stderr", "stdout"]
 
 
 _UNLIMITED = 10_000
@@ -47,11 +48,17 @@ def print_json(data: Any) -> None:
     print(json.dumps(data, indent=2, ensure_ascii=False), flush=True)  # noqa: T201
 
 
-def print_table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table on stdout: Rich in a terminal, the same columns in full width when piped.
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table; only those that ``wrap`` are broken to fit a narrow terminal."""
 
-    ``columns`` are (header, justification) pairs.
-    """
+    header: str
+    justify: Literal["left", "right"] = "left"
+    wrap: bool = False
+
+
+def print_table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table on stdout: fitted to a terminal, in full width when piped."""
     console = stdout()
     table = make_table(title, columns, rows)
     if not console.is_terminal:
@@ -61,15 +68,14 @@ def print_table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[S
     console.file.flush()
 
 
-def make_table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> Table:
-    """Return a plain table; ``columns`` are (header, justification) pairs."""
+def make_table(title: str, columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a plain table."""
     from rich import box
     from rich.table import Table
 
-    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for number, (header, justify) in enumerate(columns):
-        # The first column names the row: it is never broken.
-        table.add_column(header, justify=justify, overflow="fold", no_wrap=number == 0)  # type: ignore[arg-type]
+    table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for column in columns:
+        table.add_column(column.header, justify=column.justify, overflow="fold", no_wrap=not column.wrap)
     for row in rows:
         table.add_row(*row)
     return table

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evalsuite.cli.console import print_table, say
+from evalsuite.cli.console import Column, print_table, say
 from evalsuite.errors import InvalidInput
 
 __all__ = ["leaderboard"]
@@ -51,7 +51,7 @@ def _print_board(title: str, rows: list[dict[str, str]]) -> None:
     suffix = "_task_hash"
     names = [key.removesuffix(suffix) for key in rows[0] if key.endswith(suffix)]
     averages = [key for key in rows[0] if key.startswith("average_")]
-    columns = [("model", "left"), *((name.replace("_", " "), "right") for name in [*averages, *names])]
+    columns = [Column("model"), *(Column(name.replace("_", " "), "right", wrap=True) for name in [*averages, *names])]
     cells = [[row["model"], *(row[key] for key in averages), *(_score(row, name) for name in names)] for row in rows]
     print_table(title, columns, cells)
 

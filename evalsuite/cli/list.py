@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evalsuite.cli.console import print_json, print_table
+from evalsuite.cli.console import Column, print_json, print_table
 from evalsuite.cli.options import Json, Suite
 
 __all__ = ["list_tasks"]
@@ -38,9 +38,16 @@ def list_tasks(suite: Suite = None, json: Json = False) -> None:
             ]
         )
         return
-    columns = [("task", "left"), ("split", "left"), ("skill", "left"), ("shots", "right"), ("metric", "left")]
+    columns = [
+        Column("task"),
+        Column("split"),
+        Column("skill", wrap=True),
+        Column("shots", "right"),
+        Column("metric"),
+        Column("rows", "right"),
+    ]
     rows = [
         [task.name, str(task.split), task.skill, str(task.shots), task.metric_label, f"{task.data.rows:,}"]
         for task in tasks
     ]
-    print_table("", [*columns, ("rows", "right")], rows)
+    print_table("", columns, rows)

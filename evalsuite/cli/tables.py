@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from evalsuite.cli.console import print_table, say
+from evalsuite.cli.console import Column, print_table, say
 from evalsuite.metrics import Estimate
 from evalsuite.runner.results import TRUNCATED_SHARE, RunResults, TaskResult
 
 __all__ = ["percent", "print_results"]
 
 _COLUMNS = [
-    ("task", "left"),
-    ("split", "left"),
-    ("n", "right"),
-    ("score", "right"),
-    ("95% CI", "right"),
-    ("no answer", "right"),
-    ("truncated", "right"),
-    ("errors", "right"),
+    Column("task"),
+    Column("split"),
+    Column("n", "right"),
+    Column("score", "right"),
+    Column("95% CI", "right"),
+    Column("no answer", "right", wrap=True),
+    Column("truncated", "right"),
+    Column("errors", "right"),
 ]
 
 
@@ -44,7 +44,7 @@ def _row(task: TaskResult) -> list[str]:
     return [
         task.task,
         task.split,
-        f"{task.docs:,}" + (f" of {task.rows:,}" if task.limited else ""),
+        f"{task.docs:,}" + (f"/{task.rows:,}" if task.limited else ""),
         percent(estimate.score) if estimate else "–",
         _interval(estimate) if estimate else "–",
         _share(task.outcomes.get("no_answer", 0), task.completions),
@@ -58,7 +58,7 @@ def _mark(doubtful: bool) -> str:
 
 
 def _interval(estimate: Estimate) -> str:
-    return f"{percent(estimate.low)} – {percent(estimate.high)}"
+    return f"{percent(estimate.low)}–{percent(estimate.high)}"
 
 
 def _share(count: int, total: int) -> str:
