@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 
 from evalsuite.verifiers.math.findings import Finding, Strictness, all_same
@@ -32,24 +33,12 @@ def compare(gold: Node, answer: Node, strictness: Strictness) -> Finding:
     """Return whether ``answer`` says the same as ``gold``."""
     if gold == answer:
         return Finding.SAME
-    if isinstance(gold, Relation) or isinstance(answer, Relation):
-        return _relations(gold, answer, strictness)
-    if isinstance(gold, Quantity) or isinstance(answer, Quantity):
-        return _quantities(gold, answer, strictness)
-    if isinstance(gold, Sequence) or isinstance(answer, Sequence):
-        return _sequences(gold, answer, strictness)
-    if isinstance(gold, Matrix) or isinstance(answer, Matrix):
-        return _matrices(gold, answer, strictness)
-    if isinstance(gold, Words) or isinstance(answer, Words):
-        return _words(gold, answer)
-    if isinstance(gold, Based) or isinstance(answer, Based):
-        return _based(gold, answer, strictness)
+    for kind, comparison in _COMPARISONS:
+        if isinstance(gold, kind) or isinstance(answer, kind):
+            return comparison(gold, answer, strictness)
     if strictness == "reward" and not _is_evaluated(gold, answer):
         return Finding.UNEVALUATED
     return same_expression(gold, answer)
-
-
-# -- numbers ------------------------------------------------------------------------------------------------------------
 
 
 def _is_evaluated(gold: Node, answer: Node) -> bool:
@@ -122,10 +111,7 @@ def _digits(node: Node) -> str | None:
             return None
 
 
-# -- text and units ----------------------------------------------------------------------------------------------------
-
-
-def _words(gold: Node, answer: Node) -> Finding:
+def _words(gold: Node, answer: Node, _strictness: Strictness) -> Finding:
     left, right = _text(gold), _text(answer)
     if left is None or right is None:
         return Finding.KIND
@@ -135,10 +121,11 @@ def _words(gold: Node, answer: Node) -> Finding:
 def _text(node: Node) -> str | None:
     match node:
         case Words(text=text):
-            plain = re.sub(r"[^a-z0-9:+-]", "", text.lower())
+            letter = re.fullmatch(r"\(?([A-Za-z])\)?", text)
+            plain = letter.group(1) if letter else re.sub(r"[^a-z0-9:+-]", "", text.lower())
             return str(NUMBER_WORDS[plain]) if plain in NUMBER_WORDS else plain
         case Name(text=text) if len(text) == 1:
-            return text.lower()
+            return text
         case Number(value=value):
             return str(value)
         case _:
@@ -206,9 +193,6 @@ def _unit(unit: str) -> str | None:
     return f"{known}^{power}" if power and power != "1" else known
 
 
-# -- relations ---------------------------------------------------------------------------------------------------------
-
-
 def _relations(gold: Node, answer: Node, strictness: Strictness) -> Finding:
     if isinstance(gold, Relation) and isinstance(answer, Relation):
         finding = same_relation(gold, answer)
@@ -261,15 +245,14 @@ def _is_label(node: Node) -> bool:
     match node:
         case Name() | Words():
             return True
+        case Sequence(kind="()", items=items):
+            return all(isinstance(item, Name) for item in items)
         case Apply(head="*", args=(Name(), Name() | Number() | Sequence())):
             return True
         case Apply(head="*", args=(left, Name())):
             return _is_label(left)
         case _:
             return False
-
-
-# -- several values ----------------------------------------------------------------------------------------------------
 
 
 def _sequences(gold: Node, answer: Node, strictness: Strictness) -> Finding:
@@ -339,3 +322,15 @@ def _matrices(gold: Node, answer: Node, strictness: Strictness) -> Finding:
         return Finding.KIND
     cells = zip((cell for row in gold.rows for cell in row), (cell for row in answer.rows for cell in row), strict=True)
     return all_same(compare(expected, given, strictness) for expected, given in cells)
+
+
+_Comparison = Callable[[Node, Node, Strictness], Finding]
+#: The first kind that either side is decides how they are compared.
+_COMPARISONS: tuple[tuple[type, _Comparison], ...] = (
+    (Relation, _relations),
+    (Quantity, _quantities),
+    (Sequence, _sequences),
+    (Matrix, _matrices),
+    (Words, _words),
+    (Based, _based),
+)

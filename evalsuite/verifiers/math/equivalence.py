@@ -2,7 +2,8 @@
 
 Tier 0: the same canonical spelling. Tier 1: two written-out numbers, compared exactly. Tier 2: our own bounded parser,
 exact or numeric evaluation, and the kinds of the two answers. Tier 3: Math-Verify in a worker process, for what the
-first tiers cannot read or compute, which a vote of form may forbid. Nothing longer than ``MAX_LENGTH`` reaches a parser.
+first tiers cannot read or compute, unless the answer states more than a value. Nothing longer than ``MAX_LENGTH``
+reaches a parser.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ MAX_LENGTH = 400
 
 _MEMORY = 32_768
 _GROUPED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])")
+_BRACKETED = ("(", "[", "\\{", "\\begin")
 _TEXTUAL = re.compile(r"\(?\\text ?\{[^{}]*\}\)?|[A-Za-z][A-Za-z ]+")
 _DECORATION = re.compile(r"\\text ?|[{}()\s.]")
 # Signs and words that make a statement out of a value; SymPy-based checkers take the convenient half of it.
 _STATEMENT = re.compile(
-    r"=|<|>|\\(?:approx|pm|mp|ne|le|ge|sim|in|or|and|text|to|lor|land)(?![A-Za-z])|\b(?:or|and|not)\b"
+    r"=|<|>|\\(?:approx|pm|mp|ne|le|ge|sim|in|or|and|text|to|lor|land|not|neg|lnot|mod|bmod|pmod|mid|parallel|perp)(?![A-Za-z])|\b(?:or|and|not)\b"
 )
 
 
@@ -104,7 +106,9 @@ def _trees(gold: str, answer: str, strictness: Strictness) -> Finding:
 def _readings(text: str) -> tuple[Node | None, Node | None]:
     """Return the trees of ``text`` with its commas read as digit grouping and as separators."""
     separated = _read(text)
-    grouped = _GROUPED.sub(lambda match: match.group().replace(",", ""), text) if text[:1] not in "([\\" else text
+    if text.startswith(_BRACKETED):
+        return separated, separated
+    grouped = _GROUPED.sub(lambda match: match.group().replace(",", ""), text)
     return (separated if grouped == text else _read(grouped)), separated
 
 
@@ -129,5 +133,7 @@ def _plain(text: str) -> str:
 
 
 def _states_more(gold: str, answer: str) -> bool:
-    """Return whether ``answer`` has a relation, an alternative or words where ``gold`` has none."""
-    return bool(_STATEMENT.search(answer)) and not _STATEMENT.search(gold)
+    """Return whether ``answer`` has a relation, an alternative, words or foreign signs where ``gold`` has none."""
+    if not gold.isascii() or answer.isascii():
+        return bool(_STATEMENT.search(answer)) and not _STATEMENT.search(gold)
+    return True

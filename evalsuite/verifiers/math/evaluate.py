@@ -56,26 +56,40 @@ def evaluate(node: Node, point: Mapping[str, Value]) -> Value:
     match node:
         case Number(value=value):
             return _bounded(value)
-        case Name(text="oo"):
-            raise Undefined("infinity")
         case Name(text=text):
-            return _CONSTANTS[text] if text in _CONSTANTS else point[text]
+            return _named(text, point)
         case Apply(head=head, args=args):
-            values = [evaluate(arg, point) for arg in args]
-            try:
-                return _bounded(_apply(head, values))
-            except OverflowError as problem:
-                raise TooLarge(head) from problem
-            except (ZeroDivisionError, ValueError) as problem:
-                raise Undefined(head) from problem
-        case Quantity(value=inner, unit="deg"):
-            return complex(evaluate(inner, point)) * (math.pi / 180)
-        case Quantity(value=inner, unit="%"):
-            return _multiply(evaluate(inner, point), Fraction(1, 100))
+            return _applied(head, [evaluate(arg, point) for arg in args])
+        case Quantity(value=inner, unit=unit):
+            return _scaled(evaluate(inner, point), unit)
         case Based(digits=digits, base=base):
             return Fraction(_in_base(digits, base))
-        case _:
-            raise Unreadable("not an expression")
+    raise Unreadable("not an expression")
+
+
+def _named(name: str, point: Mapping[str, Value]) -> Value:
+    if name == "oo":
+        raise Undefined("infinity")
+    return _CONSTANTS[name] if name in _CONSTANTS else point[name]
+
+
+def _applied(head: str, values: list[Value]) -> Value:
+    try:
+        return _bounded(_apply(head, values))
+    except OverflowError as problem:
+        raise TooLarge(head) from problem
+    except (ZeroDivisionError, ValueError) as problem:
+        raise Undefined(head) from problem
+
+
+def _scaled(value: Value, unit: str) -> Value:
+    """Return a percentage or an angle in degrees as a pure number."""
+    match unit:
+        case "deg":
+            return complex(value) * (math.pi / 180)
+        case "%":
+            return _multiply(value, Fraction(1, 100))
+    raise Unreadable("a unit inside an expression")
 
 
 def _bounded(value: Value) -> Value:
@@ -88,31 +102,17 @@ def _bounded(value: Value) -> Value:
 
 
 def _apply(head: str, values: list[Value]) -> Value:
-    match head:
-        case "+" | "mixed":
-            return reduce(_add, values)
-        case "*":
-            return _multiply(*values)
-        case "/":
-            return _divide(*values)
-        case "neg":
-            return -values[0]
-        case "^":
-            return _power(*values)
-        case "sqrt":
-            return _root(values[0], Fraction(2))
-        case "root":
-            return _root(*values)
-        case "!":
-            return _factorial(values[0])
-        case "binom":
-            return _binomial(*values)
-        case "log" | "lg":
-            return _logarithm(head, values)
-        case "abs" | "floor" | "ceil":
-            return _rounded(head, values[0])
-        case _:
-            return _FUNCTIONS[head](complex(values[0]))
+    if head in _OPERATIONS:
+        return _OPERATIONS[head](*values)
+    return _FUNCTIONS[head](complex(values[0]))
+
+
+def _sum(*values: Value) -> Value:
+    return reduce(_add, values)
+
+
+def _negative(value: Value) -> Value:
+    return -value
 
 
 def _add(left: Value, right: Value) -> Value:
@@ -154,7 +154,7 @@ def _whole_power(base: Fraction, power: int) -> Fraction:
     return base**power
 
 
-def _root(value: Value, degree: Value) -> Value:
+def _root(value: Value, degree: Value = Fraction(2)) -> Value:
     """Return the principal root; of a negative number and an odd degree the real one, as answers mean it."""
     if not isinstance(degree, Fraction) or degree.denominator != 1 or not 1 <= degree <= 64:
         raise Undefined("degree of a root")
@@ -200,20 +200,33 @@ def _binomial(top: Value, bottom: Value) -> Value:
     return Fraction(math.comb(int(top), int(bottom)))
 
 
-def _logarithm(head: str, values: list[Value]) -> Value:
-    """Return ``log_base``; without a base 10 for ``lg`` and the natural one for ``log``."""
-    base = values[1] if len(values) > 1 else Fraction(10) if head == "lg" else complex(math.e)
-    return cmath.log(complex(values[0])) / cmath.log(complex(base))
+def _logarithm(value: Value, base: Value = complex(math.e)) -> Value:
+    return cmath.log(complex(value)) / cmath.log(complex(base))
 
 
-def _rounded(head: str, value: Value) -> Value:
-    if head == "abs":
-        return abs(value) if isinstance(value, Fraction) else complex(abs(value))
-    if isinstance(value, complex):
-        if abs(value.imag) > 1e-9 or abs(value.real) > 1e9 or abs(value.real - round(value.real)) < 1e-9:
-            raise Undefined(head)
-        value = Fraction(value.real)
-    return Fraction(math.floor(value) if head == "floor" else math.ceil(value))
+def _decimal_logarithm(value: Value) -> Value:
+    return _logarithm(value, Fraction(10))
+
+
+def _absolute(value: Value) -> Value:
+    return abs(value) if isinstance(value, Fraction) else complex(abs(value))
+
+
+def _floor(value: Value) -> Value:
+    return Fraction(math.floor(_real(value)))
+
+
+def _ceiling(value: Value) -> Value:
+    return Fraction(math.ceil(_real(value)))
+
+
+def _real(value: Value) -> Fraction:
+    """Return a real number that is safely away from where rounding jumps."""
+    if isinstance(value, Fraction):
+        return value
+    if abs(value.imag) > 1e-9 or abs(value.real) > 1e9 or abs(value.real - round(value.real)) < 1e-9:
+        raise Undefined("rounding")
+    return Fraction(value.real)
 
 
 def _in_base(digits: str, base: int) -> int:
@@ -250,5 +263,24 @@ _FUNCTIONS: Mapping[str, Callable[[complex], complex]] = MappingProxyType(
         "tanh": cmath.tanh,
         "ln": cmath.log,
         "exp": cmath.exp,
+    }
+)
+_OPERATIONS: Mapping[str, Callable[..., Value]] = MappingProxyType(
+    {
+        "+": _sum,
+        "mixed": _sum,
+        "*": _multiply,
+        "/": _divide,
+        "neg": _negative,
+        "^": _power,
+        "sqrt": _root,
+        "root": _root,
+        "!": _factorial,
+        "binom": _binomial,
+        "log": _logarithm,
+        "lg": _decimal_logarithm,
+        "abs": _absolute,
+        "floor": _floor,
+        "ceil": _ceiling,
     }
 )

@@ -8,158 +8,153 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Box", "Extraction", "boxes", "last_answer", "only_answer"]
+from evalsuite.verifiers.math.boxes import boxes, disowned
 
-_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
-_BRACE = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*\{?|\\.|[{}]", re.DOTALL)
-_BARE = re.compile(r"-?[0-9.,]+|[A-Za-z]")
-_NEGATED = re.compile(
-    r"(?:\b(?:not|never|neither|nor|isn't|cannot|incorrect|wrong)|n't|\\neq?|\\not\s*=|≠|!=)"
-    r"(?:\s|equal|be|to|the|final|answer|is|an?|:|=|\$|\\\(|\\\[|\*|\{|\\text)*$",
-    re.IGNORECASE,
+__all__ = ["Extraction", "flexible_answers", "last_answer", "only_answer", "stated_answer"]
+
+_MENTIONS = ("answer", "Answer", "ANSWER", "####")
+_MAX_MENTIONS = 8
+_STATEMENT = re.compile(r"(?:answer\b[^.\n:=$0-9\\]{0,60}?(?:\bis\b|:|=)|####)[\s:*]*", re.IGNORECASE)
+_SENTENCE_LENGTH = 400
+_SENTENCE_END = re.compile(r"\n|\.(?=\s|$)(?<!\b[a-z]\.)")
+_FORMULA = re.compile(r"(?P<open>\$\$?|\\\(|\\\[)(?P<formula>.+?)(?:\$\$?|\\\)|\\\])(?P<rest>.*)", re.DOTALL)
+_NEGATION = re.compile(r"(?:not|never|neither)\b", re.IGNORECASE)
+_CONTINUED = re.compile(
+    r"\s*(?:,\s*(?:or|and)?\s*[-$\\0-9(]|;|or\b|and\b|to\b|through\b|[-–/+*^=]|\\pm)", re.IGNORECASE
 )
-_HIDDEN = re.compile(r"(?:<!--(?:(?!-->).)*|\\(?:phantom|hphantom|vphantom|cancel|sout|st)\s*\{\s*|~~)$", re.DOTALL)
-_COMMENT = re.compile(r"(?m)(?:^|(?<=[^0-9\\%\s}]))[ \t]*%[^\n]*\Z")
-_PHRASE = re.compile(
-    r"(?:final\s+answer|answer)\s*(?:\**\s*(?:is|:|=)\s*:?|####)[\s*]*|####\s*",
-    re.IGNORECASE,
-)
-_CONTEXT = 80
-_PHRASE_LENGTH = 400
-_NUMBER = re.compile(
-    r"(?<![0-9A-Za-z.)\]}])-?\$?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)(?:/[0-9]+)?%?|[0-9]+(?:\.[0-9]+)?"
-)
-_ENUMERATED = re.compile(r"[0-9]\s*(?:,|;|\bor\b|\band\b|/\s|,\s*or\b|,\s*and\b)\s*$", re.IGNORECASE)
+_AMOUNT = r"\$?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:/[0-9]+)?%?|\$?\.[0-9]+"
+_LEADING_AMOUNT = re.compile(rf"(?P<amount>-?(?:{_AMOUNT}))(?![0-9A-Za-z^*\\({{_])(?P<rest>.*)", re.DOTALL)
+_ANY_AMOUNT = re.compile(rf"(?:(?<![0-9A-Za-z.)\]}}])-)?(?:{_AMOUNT})")
+_ENUMERATED = re.compile(r"[0-9]\s*(?:,|;|,?\s*\b(?:or|and)\b)\s*$", re.IGNORECASE)
+_PROSE_MONEY = re.compile(r"[0-9][0-9,.]*\s+[A-Za-z]")
+_TAIL = 2000
+_MINERVA = re.compile(r"Final Answer: The final answer is(.*?). I hope it is correct.")
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """``answer`` is the text to judge; without one, ``reason`` says why."""
+    """``answer`` is the text to judge; without one, ``reason`` says why.
+
+    ``joined`` is the list of several boxes in the last paragraph, for a reference that is a list.
+    """
 
     answer: str | None
     reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """One ``\\boxed{...}``: its content, ``None`` when it is never closed, and where it starts and ends."""
-
-    content: str | None
-    start: int
-    end: int
-
-
-def boxes(text: str) -> list[Box]:
-    """Return the outermost boxes of ``text`` in order."""
-    found: list[Box] = []
-    open_braces: list[tuple[int, int] | None] = []  # (start of box, start of content), or None for a plain brace
-    depth_of_box = 0
-    for token in _BRACE.finditer(text):
-        kind = token.group()
-        if kind == "}":
-            opened = open_braces.pop() if open_braces else None
-            if opened is not None:
-                depth_of_box -= 1
-                if depth_of_box == 0:
-                    found.append(Box(text[opened[1] : token.start()], opened[0], token.end()))
-        elif kind == "{":
-            open_braces.append(None)
-        elif kind.endswith("{") and len(kind) > 2:
-            open_braces.append((token.start(), token.end()))
-            depth_of_box += 1
-        elif len(kind) > 2 and depth_of_box == 0:
-            found.append(_bare_box(text, token))
-    unclosed = next((opened for opened in open_braces if opened is not None), None)
-    if unclosed is not None:
-        found = [box for box in found if box.start < unclosed[0]] + [Box(None, unclosed[0], len(text))]
-    return found
-
-
-def _bare_box(text: str, command: re.Match[str]) -> Box:
-    """Return the box of ``\\boxed 5``, which TeX allows for one token."""
-    value = _BARE.match(text, command.end())
-    if value is None:
-        return Box(None, command.start(), command.end())
-    return Box(value.group(), command.start(), value.end())
+    joined: str | None = None
 
 
 def only_answer(segment: str) -> tuple[list[str], str]:
-    """Return the contents of all boxes, for the strict mode, or none and the reason.
+    """Return every answer the segment commits to, for the strict mode: boxes, and what is stated after the last one.
 
-    Every box has to be complete, visible and not negated; empty ones before the last are ignored.
+    The last box has to be complete, visible and not negated. Without an answer, return the reason.
     """
     found = boxes(segment)
     if not found:
         return [], "no_box"
-    problem = _problem(segment, found[-1])
+    problem = disowned(segment, found[-1])
     if problem:
         return [], problem
-    for box in found:
-        if box.content is None:
-            return [], "unbalanced_box"
-    return [box.content for box in found if box.content and box.content.strip()], ""
+    stated = stated_answer(segment[found[-1].end :])
+    later = [stated.answer] if stated is not None and stated.answer else []
+    return [*later, *(box.content for box in found if box.content and box.content.strip())], ""
 
 
 def last_answer(segment: str) -> Extraction:
-    """Return the last answer: box, then stated answer, then last formula, then last number."""
-    found = boxes(segment) if "\\boxed" in segment or "\\fbox" in segment else []
-    if found:
-        problem = _problem(segment, found[-1])
-        return Extraction(None, problem) if problem else Extraction(found[-1].content)
-    return _stated(segment) or _last_formula(segment) or _last_number(segment)
+    """Return the last answer: box, else stated answer, else the last formula or number."""
+    found = boxes(segment)
+    if not found:
+        return stated_answer(segment) or _last_formula_or_number(segment)
+    problem = disowned(segment, found[-1])
+    if problem:
+        return Extraction(None, problem)
+    start_of_paragraph = segment.rfind("\n\n", 0, found[-1].start)
+    together = [box.content for box in found if box.start > start_of_paragraph and box.content]
+    return Extraction(found[-1].content, joined=",".join(together) if len(together) > 1 else None)
 
 
-def _problem(segment: str, box: Box) -> str:
-    if box.content is None:
-        return "unbalanced_box"
-    if not box.content.strip():
-        return "empty_box"
-    before = segment[max(0, box.start - _CONTEXT) : box.start]
-    line = before.rpartition("\n")[2]
-    if _NEGATED.search(line):
-        return "negated_answer"
-    if _HIDDEN.search(before) or _COMMENT.search(line):
-        return "commented_out"
-    return ""
+def stated_answer(segment: str) -> Extraction | None:
+    """Return what follows the last "answer is", "Answer:" or ``####``, or ``None``."""
+    end = len(segment)
+    for _ in range(_MAX_MENTIONS):
+        position = max(segment.rfind(mention, 0, end) for mention in _MENTIONS)
+        if position < 0:
+            return None
+        match = _STATEMENT.match(segment, position)
+        sentence = _sentence(segment, match.end()) if match else ""
+        if sentence:
+            return _claim(sentence)
+        end = position
+    return None
 
 
-def _stated(segment: str) -> Extraction | None:
-    """Return what follows the last "answer is", "Answer:" or ``####``."""
-    position = max(segment.lower().rfind("answer"), segment.rfind("####"))
-    if position < 0:
-        return None
-    start = max(0, position - 20)
-    match = None
-    for match in _PHRASE.finditer(segment, start, start + 200):
-        pass
-    if match is None:
-        return None
-    stated = segment[match.end() : match.end() + _PHRASE_LENGTH].partition("\n")[0].strip()
-    formula = re.match(r"(\$\$?|\\\(|\\\[)(.+?)(\$\$?|\\\)|\\\])", stated)
-    if formula:
-        return Extraction(formula.group(2))
-    sentence = re.split(r"(?<![0-9A-Z])\.(?:\s|$)|\.\s+[A-Z]|\.$", stated)[0].strip(" *:")
-    return Extraction(sentence) if sentence else None
+def flexible_answers(segment: str) -> list[str]:
+    """Return the candidates of Tülu's flexible rule (specification D6): any of them may be right.
 
-
-def _last_formula(segment: str) -> Extraction | None:
-    """Return the last ``$...$``, ``\\(...\\)`` or ``\\[...\\]``."""
+    Minerva's closing phrase and the last box; without both, the text between the last two dollar signs; without that,
+    everything.
+    """
     candidates = []
+    phrase = _MINERVA.search(f"{segment} I hope it is correct.")
+    if phrase and phrase.group(1).strip() != "[invalidanswer]":
+        candidates.append(phrase.group(1))
+    found = [box.content for box in boxes(segment) if box.content]
+    candidates.extend(found[-1:])
+    if candidates:
+        return candidates
+    pieces = segment.rsplit("$", 2)
+    return [pieces[1]] if len(pieces) == 3 else [segment]
+
+
+def _sentence(segment: str, start: int) -> str:
+    text = segment[start : start + _SENTENCE_LENGTH]
+    end = _SENTENCE_END.search(text)
+    return text[: end.start() if end else len(text)].strip(" \t*:")
+
+
+def _claim(sentence: str) -> Extraction:
+    """Return the value that a sentence such as ``$5$ dollars, because ...`` claims."""
+    if _NEGATION.match(sentence):
+        return Extraction(None, "negated_answer")
+    formula = _FORMULA.match(sentence)
+    amount = None if formula else _LEADING_AMOUNT.match(sentence)
+    rest = formula.group("rest") if formula else amount.group("rest") if amount else ""
+    if _CONTINUED.match(rest):
+        return Extraction(sentence.replace("$", ""))
+    if formula:
+        return Extraction(formula.group("formula"))
+    return Extraction(_with_unit(amount.group("amount"), rest) if amount else sentence)
+
+
+def _with_unit(amount: str, rest: str) -> str:
+    """Keep the word after a number: it may be a unit, or change the number ("5 thousand")."""
+    word = re.match(r"\s+([A-Za-z]+)", rest)
+    return f"{amount} \\text{{{word.group(1)}}}" if word else amount
+
+
+def _last_formula_or_number(segment: str) -> Extraction:
+    formula, formula_end = _last_formula(segment)
+    number = None
+    for number in _ANY_AMOUNT.finditer(segment, max(0, len(segment) - _TAIL)):  # noqa: B007
+        pass
+    if formula and (number is None or number.start() < formula_end):
+        return Extraction(formula)
+    if number is None:
+        return Extraction(None, "no_answer")
+    if _ENUMERATED.search(segment[max(0, number.start() - 20) : number.start()]):
+        return Extraction(None, "enumeration")
+    return Extraction(number.group())
+
+
+def _last_formula(segment: str) -> tuple[str, int]:
+    """Return the last ``$...$``, ``\\(...\\)`` or ``\\[...\\]`` and where it ends."""
+    last = ("", -1)
     for opening, closing in (("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")):
         end = segment.rfind(closing)
+        if closing == "$" and segment[end - 1 : end] == "$":
+            end -= 1
         start = segment.rfind(opening, 0, end) if end > 0 else -1
         content = segment[start + len(opening) : end].strip("$ \n") if start >= 0 else ""
-        if content and len(content) <= _PHRASE_LENGTH:
-            candidates.append((end, content))
-    return Extraction(max(candidates)[1]) if candidates else None
-
-
-def _last_number(segment: str) -> Extraction:
-    last = None
-    for last in _NUMBER.finditer(segment, max(0, len(segment) - 2000)):
-        pass
-    if last is None:
-        return Extraction(None, "no_answer")
-    if _ENUMERATED.search(segment[max(0, last.start() - 20) : last.start()]):
-        return Extraction(None, "enumeration")
-    return Extraction(last.group())
+        usable = content and len(content) <= _SENTENCE_LENGTH and not _PROSE_MONEY.match(content)
+        if usable and end > last[1]:
+            last = (content, end)
+    return last

@@ -13,7 +13,8 @@ _TOLERANCE = Fraction(1, 10**6)
 _MARKED = re.compile(r"([-+]?)(\\?\$)?(-?)(.*?)(\\?%)?(\^\\circ)?")
 _DECIMAL = re.compile(r"(?:[0-9]{1,3}(?:,[0-9]{3}){1,20}|[0-9]{1,100})(?:\.[0-9]{0,100})?|\.[0-9]{1,100}")
 _SCIENTIFIC = re.compile(
-    r"([0-9]{1,40}(?:\.[0-9]{0,40})?)(?:[eE]([-+]?[0-9]{1,3})|(?:\\times|\\cdot|\*)10\^(?:\{([-+]?[0-9]{1,3})\}|([0-9])))"
+    r"([0-9]{1,40}(?:\.[0-9]{0,40})?)"
+    r"(?:[eE]([-+]?[0-9]{1,3})|(?:\\times|\\cdot|\*) ?10\^(?:\{([-+]?[0-9]{1,3})\}|([0-9])))"
 )
 _SLASH = re.compile(r"([0-9]{1,100})/([0-9]{1,100})")
 _FRAC = re.compile(r"\\frac ?(?:\{(-?)([0-9]{1,100})\}|()([0-9]))(?:\{([0-9]{1,100})\}|([0-9]))")
@@ -52,7 +53,7 @@ def read_literal(text: str) -> Literal | None:
 def close(left: Fraction, right: Fraction) -> bool:
     """Return whether two numbers differ by at most 1e-6, absolutely and relatively."""
     difference = abs(left - right)
-    return difference <= _TOLERANCE and difference <= _TOLERANCE * min(abs(left), abs(right))
+    return difference <= _TOLERANCE and difference <= _TOLERANCE * max(abs(left), abs(right))
 
 
 def _unsigned(body: str) -> tuple[Fraction, str] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 
 from evalsuite.verifiers.math.evaluate import TooLarge, Undefined, Value, evaluate, variables
@@ -36,25 +36,32 @@ def same_expression(gold: Node, answer: Node) -> Finding:
     if "oo" in names:
         return Finding.SAME if _signed_infinity(gold) == _signed_infinity(answer) else Finding.VALUE
     rounded = _has_decimal(gold) or _has_decimal(answer)
-    agreed = 0
+    known: list[Finding] = []
     for point in _points(names):
-        try:
-            expected = evaluate(gold, point)
-        except (TooLarge, Unreadable):
-            return Finding.UNDECIDED
-        except Undefined:
-            continue
-        try:
-            if not _close(expected, evaluate(answer, point), rounded=rounded):
-                return Finding.VALUE
-        except TooLarge:
-            return Finding.TOO_LARGE
-        except Unreadable:
-            return Finding.UNDECIDED
-        except Undefined:
-            continue
-        agreed += 1
-    return Finding.SAME if agreed >= (_NEEDED if names else 1) else Finding.UNDECIDED
+        finding = _at_point(gold, answer, point, rounded=rounded)
+        if finding not in (None, Finding.SAME):
+            return finding
+        known.extend([finding] if finding else [])
+    return Finding.SAME if len(known) >= (_NEEDED if names else 1) else Finding.UNDECIDED
+
+
+def _at_point(gold: Node, answer: Node, point: Mapping[str, Value], *, rounded: bool) -> Finding | None:
+    """Compare two expressions at one point; ``None`` where one of them has no value."""
+    try:
+        expected = evaluate(gold, point)
+    except (TooLarge, Unreadable):
+        return Finding.UNDECIDED
+    except Undefined:
+        return None
+    try:
+        same = _close(expected, evaluate(answer, point), rounded=rounded)
+    except TooLarge:
+        return Finding.TOO_LARGE
+    except Unreadable:
+        return Finding.UNDECIDED
+    except Undefined:
+        return None if point else Finding.VALUE
+    return Finding.SAME if same else Finding.VALUE
 
 
 def same_relation(gold: Relation, answer: Relation) -> Finding:

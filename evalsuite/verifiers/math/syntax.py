@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from types import MappingProxyType
 
 from evalsuite.verifiers.math.units import canonical_unit
+from evalsuite.verifiers.math.vocabulary import FUNCTIONS
 
 __all__ = [
     "Apply",
@@ -79,7 +81,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """Several values; ``kind`` is the pair of brackets, ``","`` for a bare list, ``"U"`` for a union, ``":"`` a ratio."""
+    """Several values; ``kind`` is the pair of brackets, ``","`` a bare list, ``"U"`` a union, ``":"`` a ratio."""
 
     kind: str
     items: tuple[Node, ...]
@@ -127,7 +129,8 @@ class Token:
 _TOKEN = re.compile(
     r"\s+"
     r"|(?P<words>\\text ?\{[^{}\\$]*\})"
-    r"|\\(?P<edge>begin|end) ?\{(?P<environment>[a-z]+\*?)\}(?:\{[lcr| ]*\})?"
+    r"|\\begin ?\{(?P<begin>[A-Za-z]+\*?)\}(?:\{[lcr| ]*\})?"
+    r"|\\end ?\{(?P<end>[A-Za-z]+\*?)\}"
     r"|(?P<number>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
     r"|\\(?P<command>[A-Za-z]+)"
     r"|(?P<row>\\\\(?:\[[0-9a-z]*\])?)"
@@ -135,28 +138,7 @@ _TOKEN = re.compile(
     r"|(?P<word>[A-Za-z]+)"
     r"|(?P<symbol>[-+*/^_=<>()\[\]{}|,;:!%'&$])"
 )
-_ESCAPED = {"{": "\\{", "}": "\\}"}
-_FUNCTION_WORDS = frozenset(
-    [
-        "sqrt",
-        "sin",
-        "cos",
-        "tan",
-        "cot",
-        "sec",
-        "csc",
-        "ln",
-        "log",
-        "exp",
-        "pi",
-        "arcsin",
-        "arccos",
-        "arctan",
-        "sinh",
-        "cosh",
-        "tanh",
-    ]
-)
+_FUNCTION_WORDS = FUNCTIONS | {"sqrt", "pi"}
 _JOINERS = frozenset(("and", "or"))
 _LONGEST_PRODUCT = 3
 
@@ -170,34 +152,31 @@ def tokens(text: str) -> list[Token]:
         if match is None:
             raise Unreadable(text[position])
         position = match.end()
-        found.extend(_tokens_of(match))
+        kind = match.lastgroup
+        if kind is not None:
+            found.extend(_READERS.get(kind, _symbol_tokens)(kind, match.group(kind)))
     return found
 
 
-def _tokens_of(match: re.Match[str]) -> list[Token]:
-    kind = match.lastgroup
-    text = match.group(kind) if kind else ""
-    match kind:
-        case None:
-            return []
-        case "words":
-            return _text_tokens(text[text.index("{") + 1 : -1].strip())
-        case "environment":
-            return [Token(match.group("edge"), text.rstrip("*"))]
-        case "number" | "command":
-            return [Token(kind, text)]
-        case "row":
-            return [Token("row", "")]
-        case "escaped":
-            symbol = _ESCAPED.get(text, text)
-            return [Token(symbol, symbol)]
-        case "word":
-            return _word_tokens(text)
-        case _:
-            return [Token(text, text)]
+def _symbol_tokens(_kind: str, text: str) -> list[Token]:
+    return [Token(text, text)]
 
 
-def _text_tokens(text: str) -> list[Token]:
+def _plain_tokens(kind: str, text: str) -> list[Token]:
+    return [Token(kind, text)]
+
+
+def _edge_tokens(kind: str, text: str) -> list[Token]:
+    return [Token(kind, text.rstrip("*"))]
+
+
+def _escaped_tokens(_kind: str, text: str) -> list[Token]:
+    symbol = f"\\{text}" if text in "{}" else text
+    return [Token(symbol, symbol)]
+
+
+def _text_tokens(_kind: str, command: str) -> list[Token]:
+    text = command[command.index("{") + 1 : -1].strip()
     if text.lower() in _JOINERS:
         return [Token(",", text)]
     if re.fullmatch(r"-?[0-9]+(?:\.[0-9]+)?", text):
@@ -206,7 +185,7 @@ def _text_tokens(text: str) -> list[Token]:
     return [Token("words", text)] if text else []
 
 
-def _word_tokens(text: str) -> list[Token]:
+def _word_tokens(_kind: str, text: str) -> list[Token]:
     """Letters that run together are a function, a joining word, a product of variables, or a word."""
     if text.lower() in _JOINERS:
         return [Token(",", text)]
@@ -215,3 +194,17 @@ def _word_tokens(text: str) -> list[Token]:
     if len(text) <= _LONGEST_PRODUCT and (len(text) == 1 or canonical_unit(text) is None):
         return [Token("name", letter) for letter in text]
     return [Token("words", text)]
+
+
+_READERS: Mapping[str, Callable[[str, str], list[Token]]] = MappingProxyType(
+    {
+        "words": _text_tokens,
+        "begin": _edge_tokens,
+        "end": _edge_tokens,
+        "number": _plain_tokens,
+        "command": _plain_tokens,
+        "row": _plain_tokens,
+        "escaped": _escaped_tokens,
+        "word": _word_tokens,
+    }
+)

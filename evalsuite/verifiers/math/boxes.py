@@ -1,0 +1,88 @@
+"""Find ``\\boxed{...}`` in time linear in the text, and see whether the writer stands by it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+__all__ = ["Box", "boxes", "disowned"]
+
+_TOKEN = re.compile(r"(?P<box>\\(?:boxed|fbox)(?![A-Za-z])\s*)(?P<brace>\{)?|\\.|[{}]", re.DOTALL)
+_BARE = re.compile(r"-?[0-9.,]+|[A-Za-z]")
+_CONTEXT = 80
+_FILLER = r"(?:\s|equal|be|to|the|final|answer|is|an?|:|=|\$|\\\(|\\\[|\*|\{|\\text)*"
+_NEGATED = re.compile(
+    r"(?:\b(?:not|never|neither|nor|cannot|incorrect|wrong)\b|n't|\\(?:neq?|neg|lnot)(?![A-Za-z])|\\not\s*=|≠|!=)"
+    rf"{_FILLER}$",
+    re.IGNORECASE,
+)
+_RETRACTED = re.compile(
+    r"[\s$*.)\]\\]*(?:is|was|would be|seems|looks)\s+(?:obviously\s+|clearly\s+)?"
+    r"(?:wrong|incorrect|not|false|impossible)\b",
+    re.IGNORECASE,
+)
+_STRUCK_OUT = re.compile(r"(?:\\(?:[hv]?phantom|cancel|sout|st)\s*\{\s*|~~)$")
+# An unescaped percent sign opens a TeX comment; after a digit it is a percentage.
+_COMMENT = re.compile(r"(?:^|[^0-9\\%\s}])[ \t]*%[^\n]*$")
+_HIDING = (("<!--", "-->"), ("\\iffalse", "\\fi"), ("\\begin{comment}", "\\end{comment}"))
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """One box: its content, ``None`` when it is never closed, and where it starts and ends."""
+
+    content: str | None
+    start: int
+    end: int
+
+
+def boxes(text: str) -> list[Box]:
+    """Return the outermost boxes of ``text`` in order; an unclosed one is the last."""
+    if "\\boxed" not in text and "\\fbox" not in text:
+        return []
+    found: list[Box] = []
+    # For every open brace the match of the box it belongs to, or None.
+    opened: list[re.Match[str] | None] = []
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        if token.group("brace"):
+            opened.append(token)
+            depth += 1
+        elif token.group("box"):
+            if depth == 0:
+                found.append(_bare(text, token))
+        elif token.group() == "{":
+            opened.append(None)
+        elif token.group() == "}" and opened:
+            box = opened.pop()
+            depth -= box is not None
+            if box is not None and depth == 0:
+                found.append(Box(text[box.end() : token.start()], box.start(), token.end()))
+    unclosed = next((box for box in opened if box is not None), None)
+    if unclosed is None:
+        return found
+    return [box for box in found if box.start < unclosed.start()] + [Box(None, unclosed.start(), len(text))]
+
+
+def disowned(text: str, box: Box) -> str:
+    """Return the reason why a box is no answer (unclosed, empty, negated, hidden), or ``""``."""
+    if box.content is None:
+        return "unbalanced_box"
+    if not box.content.strip():
+        return "empty_box"
+    before = text[max(0, box.start - _CONTEXT) : box.start]
+    line = before.rpartition("\n")[2]
+    if _NEGATED.search(line) or _RETRACTED.match(text, box.end, box.end + _CONTEXT):
+        return "negated_answer"
+    if _STRUCK_OUT.search(line) or _COMMENT.search(line):
+        return "commented_out"
+    hidden = any(text.rfind(opening, 0, box.start) > text.rfind(closing, 0, box.start) for opening, closing in _HIDING)
+    return "commented_out" if hidden else ""
+
+
+def _bare(text: str, command: re.Match[str]) -> Box:
+    """Return the box of ``\\boxed 5``, which TeX allows for one token."""
+    value = _BARE.match(text, command.end())
+    if value is None:
+        return Box(None, command.start(), command.end())
+    return Box(value.group(), command.start(), value.end())
