@@ -1,8 +1,9 @@
 """Running programs that nobody trusts.
 
-The harness hands a job to a *tester*, a trusted process that holds the tests. The tester has a *zygote* fork a *worker*, a
-fresh confined process that loads the program and knows nothing of the tests. The tests call the program's functions over a
-socket on which only plain data crosses. When the verdict is given the worker, all it started and all it wrote are gone.
+The harness hands a job to a *tester*, a trusted process that holds the tests. The tester has a *zygote* fork a
+*worker*, a fresh confined process that loads the program and knows nothing of the tests. The tests call the program's
+functions over a socket on which only plain data crosses. When the verdict is given the worker, all it started and all
+it wrote are gone. Needs Linux, no root; how far programs can be shut in is tried on each machine (:func:`probe`).
 """
 
 from __future__ import annotations

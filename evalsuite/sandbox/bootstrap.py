@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 __all__ = ["ENVIRONMENT", "arguments"]
@@ -22,7 +21,7 @@ importlib.import_module("evalsuite.sandbox." + sys.argv.pop(1)).main(sys.argv[1:
 """
 
 
-def arguments(module: str, *rest: str) -> Sequence[str]:
+def arguments(module: str, *rest: str) -> list[str]:
     """Return the command line that runs ``main(rest)`` of ``evalsuite.sandbox.<module>`` in a bare interpreter."""
     package = str(Path(__file__).resolve().parent.parent)
     return [sys.executable, "-s", "-P", "-S", "-c", _START, package, module, *rest]

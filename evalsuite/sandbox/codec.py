@@ -1,8 +1,8 @@
 """Plain data as JSON: how arguments and returned values cross between the tests and an untrusted program.
 
-Only values of known types cross, rebuilt on the other side from nothing but numbers and text. A subclass is reduced to its
-base type, so a list that claims to equal everything arrives as a plain list. Anything else becomes a handle: a number that
-stands for an object which stays where it is. Nothing is ever unpickled, imported or evaluated.
+Only values of known types cross, rebuilt on the other side from nothing but numbers and text. A subclass is reduced to
+its base type, so a list that claims to equal everything arrives as a plain list. Anything else becomes a handle: a
+number that stands for an object which stays where it is. Nothing is ever unpickled, imported or evaluated.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from evalsuite.sandbox.bootstrap import ENVIRONMENT, arguments
@@ -20,6 +21,7 @@ from evalsuite.sandbox.wire import Closed, Wire, receive_datagram, send_datagram
 __all__ = ["Ending", "Forge", "Worker", "ZygoteFailed"]
 
 _MIB = 1 << 20
+_REASONS_BY_SIGNAL: Mapping[int, str] = MappingProxyType({signal.SIGXCPU: "timeout", signal.SIGSYS: "forbidden"})
 
 
 class ZygoteFailed(Exception):
@@ -43,7 +45,7 @@ class Ending:
             return "forbidden"
         if os.WIFSIGNALED(self.status):
             killer = os.WTERMSIG(self.status)
-            return {signal.SIGXCPU: "timeout", signal.SIGSYS: "forbidden"}.get(killer, "killed")
+            return _REASONS_BY_SIGNAL.get(killer, "killed")
         return "killed"
 
 
@@ -101,7 +103,7 @@ class Forge:
 
     def _start(self, preload: tuple[str, ...]) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        box = tempfile.mktemp(prefix="evalsuite-box-")  # noqa: S306 - created by the zygote, and only if it needs one
+        box = tempfile.mktemp(prefix="evalsuite-box-")  # created by the zygote, if it needs one
         settings = {"plan": {**self._plan, "box": box}, "preload": preload}
         os.set_inheritable(theirs.fileno(), True)
         command = arguments("zygote", str(theirs.fileno()), json.dumps(settings))

@@ -12,8 +12,8 @@ from evalsuite.sandbox.codec import BadData
 from evalsuite.sandbox.deadline import TestsOverran, deadline
 from evalsuite.sandbox.forge import Forge, Worker, ZygoteFailed
 from evalsuite.sandbox.jobs import FunctionJob, Report
+from evalsuite.sandbox.parsed_tests import MARK, ParsedTests, read_context, read_tests
 from evalsuite.sandbox.remote import CannotCross, Program
-from evalsuite.sandbox.test_source import MARK, TestSource, read_context, read_tests
 from evalsuite.sandbox.wire import Closed, Malformed, TooLarge
 
 __all__ = ["await_worker", "explain", "run"]
@@ -66,7 +66,7 @@ def run(job: FunctionJob, forge: Forge) -> Report:
 
 
 def _run_tests(
-    job: FunctionJob, source: TestSource, program: Program, tally: Tally, worker: Worker
+    job: FunctionJob, source: ParsedTests, program: Program, tally: Tally, worker: Worker
 ) -> BaseException | None:
     """Return what ended the tests early, None when they ran to their end."""
     try:
@@ -80,7 +80,7 @@ def _run_tests(
     return program.broken
 
 
-def _call_tests(job: FunctionJob, source: TestSource, program: Program, tally: Tally) -> None:
+def _call_tests(job: FunctionJob, source: ParsedTests, program: Program, tally: Tally) -> None:
     scope: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins, MARK: tally}
     for module in job.preload:
         with contextlib.suppress(ImportError):
@@ -120,18 +120,21 @@ def explain(problem: BaseException | None, program: Program, worker: Worker) -> 
     if problem is None:
         return "", ""
     detail = f"{type(problem).__name__}: {problem}"[:200].replace("\n", " ")
-    ending = worker.ending
-    if isinstance(problem, TestsOverran):
-        return "timeout", detail
-    if isinstance(problem, TooLarge):
-        return "memory", detail
-    if isinstance(program.broken, (BadData, Malformed)):
-        return "forbidden", detail
-    if program.broken is not None and ending is not None:
-        return ending.reason, f"the program ended ({ending.cause}, status {ending.status})"
-    if problem is not program.raised:
-        return ("exception" if isinstance(problem, NameError) else "wrong_answer"), detail
-    return _raised_reason(problem), program.raised_text
+    if program.broken is not None and not isinstance(problem, TestsOverran):
+        return _broken_reason(program.broken, worker), detail
+    if problem is program.raised and program.raised is not None:
+        return _raised_reason(program.raised), program.raised_text
+    kinds = {TestsOverran: "timeout", TooLarge: "memory", NameError: "exception"}
+    return next((reason for kind, reason in kinds.items() if isinstance(problem, kind)), "wrong_answer"), detail
+
+
+def _broken_reason(broken: Exception, worker: Worker) -> str:
+    """Return why a program that no longer answers, or not with answers, fails."""
+    if isinstance(broken, TooLarge):
+        return "memory"
+    if isinstance(broken, (BadData, Malformed)) or worker.ending is None:
+        return "forbidden"
+    return worker.ending.reason
 
 
 def _raised_reason(problem: BaseException) -> str:

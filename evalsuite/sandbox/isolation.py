@@ -11,8 +11,8 @@ __all__ = ["Isolation", "Layer", "Level"]
 class Level(IntEnum):
     """Isolation from weak to strong. Tests are kept out of the program's process at every level.
 
-    ``BASIC``: resource limits, new session, empty environment, private directory. ``CONFINED``: also a system-call
-    filter and Landlock, no capabilities. ``NAMESPACED``: also own user, process, mount, network and IPC namespaces with a
+    ``BASIC``: resource limits, new session, empty environment, private directory, no capabilities. ``CONFINED``: also a
+    system-call filter and Landlock. ``NAMESPACED``: also own user, process, mount, network and IPC namespaces, with a
     bounded in-memory directory as the only place to write.
     """
 

@@ -9,6 +9,7 @@ import fcntl
 import os
 import struct
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 from evalsuite.sandbox.linux import call
@@ -72,7 +73,7 @@ def _allow(rules: int, path: str, rights: int) -> None:
     except FileNotFoundError:
         return
     try:
-        accepted = rights if os.path.isdir(path) else rights & _FILE_RIGHTS  # noqa: PTH112 - pathlib is slow to load
+        accepted = rights if Path(path).is_dir() else rights & _FILE_RIGHTS
         call("landlock_add_rule", rules, 1, struct.pack("=Qi", accepted, descriptor), 0)
     finally:
         os.close(descriptor)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Final
 
 from evalsuite.sandbox.linux import call
@@ -16,7 +17,7 @@ from evalsuite.sandbox.linux import call
 __all__ = ["BOX", "enter", "fresh_box"]
 
 #: The only writable directory inside.
-BOX: Final = "/tmp"  # noqa: S108 - a private tmpfs
+BOX: Final = "/tmp"
 
 _NEW_MOUNTS, _NEW_UTS, _NEW_IPC = 0x00020000, 0x04000000, 0x08000000
 _NEW_USER, _NEW_PIDS, _NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
@@ -63,7 +64,7 @@ def _change_root(readable: Iterable[str], disk_mb: int) -> None:
         _show(path, new_root + path)
     for path in _DEVICES:
         _show(path, new_root + path, devices=0)
-    os.mkdir(new_root + BOX)
+    Path(new_root + BOX).mkdir()
     os.chdir(new_root)
     call("pivot_root", _path("."), _path("."))
     call("umount2", _path("."), _DETACH)
@@ -75,7 +76,7 @@ def _change_root(readable: Iterable[str], disk_mb: int) -> None:
 def _outermost(paths: Iterable[str]) -> list[str]:
     """Return the existing ones of ``paths`` that are not below another, symbolic links kept as they are."""
     chosen: list[str] = []
-    for path in sorted({os.path.abspath(path) for path in paths if os.path.lexists(path)}):  # noqa: PTH100
+    for path in sorted({str(Path(path).absolute()) for path in paths if os.path.lexists(path)}):
         if not any(path == outer or path.startswith(outer + "/") for outer in chosen):
             chosen.append(path)
     return chosen
@@ -83,14 +84,15 @@ def _outermost(paths: Iterable[str]) -> list[str]:
 
 def _show(source: str, target: str, devices: int = _ATTR_NO_DEVICES) -> None:
     """Make ``source`` visible, read-only, at ``target``; a symbolic link is copied as one."""
-    os.makedirs(os.path.dirname(target), exist_ok=True)  # noqa: PTH103, PTH120
-    if os.path.islink(source):  # noqa: PTH114
-        os.symlink(os.readlink(source), target)  # noqa: PTH115
+    original, copy = Path(source), Path(target)
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    if original.is_symlink():
+        copy.symlink_to(original.readlink())
         return
-    if os.path.isdir(source):  # noqa: PTH112
-        os.mkdir(target)
+    if original.is_dir():
+        copy.mkdir()
     else:
-        os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
+        copy.touch()
     _mount(source, target, None, _BIND | _RECURSIVE)
     _seal(target, _ATTR_READ_ONLY | _ATTR_NO_SUID | devices, _AT_RECURSIVE)
 

@@ -1,6 +1,6 @@
 """What tests hold instead of the program's functions and objects.
 
-A :class:`Remote` asks the worker to call, iterate or read the real thing. The answers are plain data or further remotes.
+A :class:`Remote` asks the worker to call, iterate or read the real thing. Answers are plain data or further remotes.
 Operators are never forwarded: what a test compares with is never shown to the program, and a remote equals nothing.
 """
 
@@ -114,6 +114,7 @@ class Remote:
         return self._program.ask({"op": operation, "handle": self._handle, **details})
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Call the real thing with copies of ``arguments`` and ``options``."""
         return self._ask("call", arguments=self._program.encode((arguments, options)))
 
     def __iter__(self) -> Iterator[Any]:

@@ -1,7 +1,8 @@
 """The system-call filter: a short allow list, everything else answers "operation not permitted".
 
-Written as classic BPF (linux/filter.h), so that nothing but the kernel is needed. What is allowed only with some arguments:
-threads but no processes, signals and resource limits only to oneself, no ownership of file signals, terminal queries only.
+Written as classic BPF (linux/filter.h), so that nothing but the kernel is needed. What is allowed only with some
+arguments: threads but no processes, signals and resource limits only to oneself, no signals from files to others,
+terminal queries only.
 """
 
 from __future__ import annotations

@@ -40,8 +40,9 @@ def require(level: Level) -> None:
     found = probe()
     if not found.works("rlimits") or found.level < level:
         missing = "; ".join(f"{layer.name}: {layer.detail}" for layer in found.missing)
+        reached = found.level.name.lower()
         raise InvalidInput(
-            f"isolation {level.name.lower()!r} is required, this machine reaches {found.level.name.lower()!r} ({missing})"
+            f"isolation {level.name.lower()!r} is required, this machine reaches {reached!r} ({missing})"
         )
 
 

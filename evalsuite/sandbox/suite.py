@@ -1,7 +1,7 @@
 """Tests that must share a process with the program (unittest suites that patch it): the weaker, declared choice.
 
-Runs in the untrusted process. The usual tricks are made hard, not impossible: the program is loaded before the tests exist
-here, what it patched in ``builtins`` and ``unittest`` is put back, and frame and object walks from its code are refused.
+Runs in the untrusted process. The usual tricks are made hard, not impossible: the program is loaded before the tests
+exist here, what it patched in ``builtins`` and ``unittest`` is put back, and frame and object walks are refused.
 """
 
 from __future__ import annotations

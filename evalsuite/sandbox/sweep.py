@@ -8,6 +8,7 @@ import os
 import signal
 import stat
 import sys
+from pathlib import Path
 
 from evalsuite.sandbox import linux, namespaces
 from evalsuite.sandbox.confinement import Plan
@@ -25,7 +26,7 @@ class Sweeper:
         self._plan = plan
         if not plan.namespaces:
             linux.own_orphans()
-            os.makedirs(box, mode=0o700, exist_ok=True)  # noqa: PTH103
+            Path(box).mkdir(mode=0o700)
         self.disk_used = None if plan.namespaces else self._disk_used
 
     def end(self, process: int) -> tuple[int, float]:
@@ -48,7 +49,7 @@ class Sweeper:
     def leave(self) -> None:
         """Remove the box itself."""
         if not self._plan.namespaces:
-            os.rmdir(self._box)  # noqa: PTH106
+            Path(self._box).rmdir()
 
     def _empty(self) -> None:
         if self._plan.namespaces:
@@ -81,7 +82,8 @@ def _bytes_below(box: str) -> int:
 
 def _touched(box: str) -> bool:
     try:
-        return bool(os.listdir(box)) or stat.S_IMODE(os.stat(box).st_mode) != 0o700  # noqa: PTH116, PTH208
+        with os.scandir(box) as entries:
+            return next(entries, None) is not None or stat.S_IMODE(Path(box).stat().st_mode) != 0o700
     except OSError:
         return True
 
@@ -96,8 +98,7 @@ def _kill_descendants() -> None:
     """Kill every descendant. Orphans become this process's children, so nobody gets away by forking twice."""
     me = os.getpid()
     while True:
-        with open(f"/proc/{me}/task/{me}/children") as listing:  # noqa: PTH123
-            children = listing.read().split()
+        children = Path(f"/proc/{me}/task/{me}/children").read_text().split()
         if not children:
             return
         for child in children:
@@ -112,19 +113,19 @@ def _delete_below(box: str) -> None:
     """
     moved = 0
     while True:
-        os.chmod(box, 0o700)  # noqa: PTH101
+        Path(box).chmod(0o700)
         with os.scandir(box) as listing:
             entries = list(listing)
         if not entries:
             return
         for entry in entries:
             if not entry.is_dir(follow_symlinks=False):
-                os.unlink(entry.path)  # noqa: PTH108
+                Path(entry).unlink()
                 continue
-            os.chmod(entry.path, 0o700)  # noqa: PTH101
+            Path(entry).chmod(0o700)
             with os.scandir(entry.path) as listing:
-                inner = [found.path for found in listing]
+                inner = [Path(found) for found in listing]
             for path in inner:
                 moved += 1
-                os.rename(path, f"{box}/.{os.getpid()}-{moved}")  # noqa: PTH104
-            os.rmdir(entry.path)  # noqa: PTH106
+                path.rename(f"{box}/.{os.getpid()}-{moved}")
+            Path(entry).rmdir()

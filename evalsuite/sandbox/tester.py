@@ -1,7 +1,7 @@
 """The trusted process that holds the tests. It takes jobs from the harness, one at a time, and answers with reports.
 
-It is a process of its own so that tests, which may loop over what a program returned, can be killed; it lives on between
-jobs so that tests are compiled once for all samples of a problem.
+It is a process of its own so that tests, which may loop over what a program returned, can be killed; it lives on
+between jobs so that tests are compiled once for all samples of a problem.
 """
 
 from __future__ import annotations

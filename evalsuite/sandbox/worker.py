@@ -1,7 +1,7 @@
 """The untrusted process: it runs one program and answers questions about it.
 
-Everything here shares an interpreter with the program, which can change any of it. Nothing here is therefore trusted: no
-test, expected value or verdict ever exists in this process (but for the declared weaker choice of :mod:`.suite`).
+Everything here shares an interpreter with the program, which can change any of it. Nothing here is therefore trusted:
+no test, expected value or verdict ever exists in this process (but for the declared weaker choice of :mod:`.suite`).
 """
 
 from __future__ import annotations

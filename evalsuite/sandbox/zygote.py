@@ -1,8 +1,8 @@
 """The small, warm interpreter that every untrusted process is forked from.
 
 It never sees a program or a test: it forks, watches the clock, kills, sweeps up and reports how the process ended. One
-process at a time. The tester drives it over a datagram socket: ``job`` (limits and descriptors), then always one ``stop``,
-which is answered with an :class:`Ending` once nothing of the job is left.
+process at a time. The tester drives it over a datagram socket: a job (limits and descriptors), then always one "stop",
+which is answered once nothing of the job is left.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from evalsuite.sandbox import worker
 from evalsuite.sandbox.confinement import Confinement, Plan
@@ -27,11 +28,11 @@ __all__ = ["main"]
 _DESCRIPTORS = 3  # socket, standard input, standard output
 
 #: What programs of benchmarks import most: loaded once here instead of once per program.
-_STANDARD = (
-    "abc array bisect cmath collections contextlib copy dataclasses datetime decimal enum fractions functools hashlib heapq "
-    "io itertools json math numbers operator queue random re statistics string struct textwrap threading time typing "
-    "unittest"
-).split()
+_STANDARD: Final = (
+    "abc array bisect cmath collections contextlib copy dataclasses datetime decimal enum fractions functools hashlib "
+    "heapq io itertools json math numbers operator queue random re statistics string struct textwrap threading time "
+    "typing unittest"
+)
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -60,7 +61,7 @@ def main(arguments: Sequence[str]) -> None:
 def _preload(modules: Sequence[str]) -> None:
     """Import ``modules`` now; a missing one is the program's business later."""
     gc.disable()
-    for module in (*_STANDARD, *modules):
+    for module in (*_STANDARD.split(), *modules):
         try:
             importlib.import_module(module)
         except ImportError:

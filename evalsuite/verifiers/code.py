@@ -25,8 +25,8 @@ class Code(SandboxedVerifier):
     """Judge Python code by running a benchmark's tests on it.
 
     The reference is ``{"tests": str, "entry_point": str}`` and optionally ``"prompt"``. Tests are in HumanEval form
-    (they define ``check(candidate)``), plain asserts (or a list of them), or a unittest suite. Names that the tests use and
-    do not define are taken from the prompt, then from the program.
+    (they define ``check(candidate)``), plain asserts (or a list of them), or a unittest suite. Names that the tests use
+    and do not define are taken from the prompt, then from the program.
 
     ``extract`` says how the program is made: ``"continuation"`` is HumanEval's rule, prompt + completion with nothing
     sanitised; ``"markdown"`` takes the last fenced block, or the whole text when there is none, after the prompt.

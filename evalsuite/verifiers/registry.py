@@ -22,6 +22,7 @@ BUILT_IN: Mapping[str, str] = MappingProxyType(
         "instructions": "evalsuite.verifiers.instructions:Instructions",
         "math": "evalsuite.verifiers.math:Math",
         "most_likely": "evalsuite.verifiers.most_likely:MostLikely",
+        "stdio_code": "evalsuite.verifiers.stdio_code:StdioCode",
     }
 )
 

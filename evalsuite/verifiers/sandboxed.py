@@ -24,8 +24,8 @@ _WALL_FACTOR = 3.0
 class SandboxedVerifier(TextVerifier):
     """Runs the completion as a program, confined as far as the machine allows.
 
-    ``timeout`` is in seconds of processor time; a program that sleeps is ended after three times that. ``memory_mb`` bounds
-    the address space. ``score`` is ``"all"`` (1 when every test passes, else 0) or ``"fraction"`` (of the tests).
+    ``timeout`` is in seconds of processor time; a program that sleeps is ended after three times that. ``memory_mb``
+    bounds the address space. ``score`` is ``"all"`` (1 if every test passes, else 0) or ``"fraction"`` (of the tests).
     ``preload`` names packages that are imported once instead of once per program (numpy is noticed by itself).
     ``require_isolation`` (``"basic"``, ``"confined"``, ``"namespaced"``) makes it an error to run with less.
 
@@ -51,7 +51,8 @@ class SandboxedVerifier(TextVerifier):
     def verify_batch(self, completions: Sequence[str], references: Sequence[Any]) -> list[Verdict]:
         """Return one verdict per completion, in order, judging as many at once as there are processors."""
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
-            return list(threads.map(self.verify, completions, references, strict=True))
+            pairs = list(zip(completions, references, strict=True))
+            return list(threads.map(lambda pair: self.verify(*pair), pairs))
 
     def limits(self) -> Limits:
         """Return the bounds on one program."""

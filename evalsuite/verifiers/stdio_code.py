@@ -19,8 +19,8 @@ __all__ = ["StdioCode"]
 class StdioCode(SandboxedVerifier):
     """Judge a whole program by its standard output.
 
-    The reference is ``{"inputs": [...], "outputs": [...]}``, one string (or list of lines) per case. Every case runs in a
-    fresh process with the whole of ``timeout``. Outputs are equal when they have the same words in the same order;
+    The reference is ``{"inputs": [...], "outputs": [...]}``, one string (or list of lines) per case. Every case runs in
+    a fresh process with the whole of ``timeout``. Outputs are equal when they have the same words in the same order;
     words that are decimal numbers may differ by ``tolerance``, absolutely or relatively, unless both are integers
     (:mod:`evalsuite.sandbox.stdio_cases`). With ``stop_early`` nothing runs after the first case that fails; it must be
     off for ``score="fraction"``.

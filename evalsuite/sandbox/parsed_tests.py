@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
 
-__all__ = ["MARK", "TestSource", "read_context", "read_tests"]
+__all__ = ["MARK", "ParsedTests", "read_context", "read_tests"]
 
 #: The name by which rewritten tests reach the tally; no test uses it.
 MARK = "__evalsuite_tally__"
@@ -18,11 +18,11 @@ _CACHED = 256
 
 
 @dataclass(frozen=True, slots=True)
-class TestSource:
+class ParsedTests:
     """Compiled tests.
 
-    ``has_check`` is true for HumanEval's form, ``free_names`` are the names they use and do not define, ``sites`` is how
-    many assert statements they have.
+    ``has_check`` is true for HumanEval's form, ``free_names`` are the names they use and do not define, ``sites`` is
+    how many assert statements they have.
     """
 
     code: CodeType
@@ -32,7 +32,7 @@ class TestSource:
 
 
 @lru_cache(_CACHED)
-def read_tests(text: str, count_all: bool) -> TestSource:
+def read_tests(text: str, count_all: bool) -> ParsedTests:
     """Compile ``text``; with ``count_all`` a failed assertion is tallied and the tests go on.
 
     Raises:
@@ -44,7 +44,7 @@ def read_tests(text: str, count_all: bool) -> TestSource:
     sites = sum(isinstance(node, ast.Assert) for node in ast.walk(tree))
     if count_all:
         tree = ast.fix_missing_locations(_Tally().visit(tree))
-    return TestSource(compile(tree, "<tests>", "exec"), has_check, names, sites)
+    return ParsedTests(compile(tree, "<tests>", "exec"), has_check, names, sites)
 
 
 @lru_cache(_CACHED)
@@ -79,7 +79,7 @@ class _Tally(ast.NodeTransformer):
     def __init__(self) -> None:
         self._sites = 0
 
-    def visit_Assert(self, node: ast.Assert) -> ast.AST:  # noqa: N802 - the name ast asks for
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
         site = self._sites
         self._sites += 1
         wrapped = ast.parse(
