@@ -1,1 +1,1 @@
-"""Messages → completions and log-probabilities, behind one small protocol. Engines are imported when they are asked for."""
+"""Messages → completions and log-probabilities, behind one small protocol. Engines are imported on demand."""

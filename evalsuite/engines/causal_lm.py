@@ -48,26 +48,29 @@ class CausalLM:
 
     @cached_property
     def elastic(self) -> bool:
-        """Whether rows of this model's cache can be merged (see :mod:`evalsuite.engines.kv_cache`)."""
-        return is_elastic(new_cache(self._model))
+        """Whether rows of this model's cache can be merged (see :mod:`evalsuite.engines.kv_cache`).
 
-    def start(self, prompts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, Block]:
+        A model that takes no positions may count columns instead (MPT), padding in the middle of a row included.
+        """
+        return "position_ids" in self._arguments and is_elastic(new_cache(self._model))
+
+    def start(self, prompts: Sequence[Sequence[int]], keep: int = 1) -> tuple[torch.Tensor, Block]:
         """Read whole prompts (none empty).
 
-        Returns the next-token logits, ``(prompts, vocabulary)``, and the block that remembers the prompts. Equal
-        prompts are read once.
+        Returns the logits after the last ``keep`` tokens, ``(prompts, keep, vocabulary)`` aligned at the right, and the
+        block that remembers the prompts. Equal prompts are read once.
         """
         import torch
 
         unique = list(dict.fromkeys(map(tuple, prompts)))
         with torch.inference_mode():
-            logits, block = self._read(unique)
+            logits, block = self._read(unique, keep)
             if len(unique) < len(prompts):
                 place = {prompt: index for index, prompt in enumerate(unique)}
                 rows = [place[tuple(prompt)] for prompt in prompts]
                 block.select(rows)
                 logits = logits[rows]
-        return logits[:, -1], block
+        return logits, block
 
     def step(self, block: Block, tokens: Sequence[Sequence[int]]) -> torch.Tensor:
         """Append tokens to every row of ``block`` (in place).
@@ -94,10 +97,10 @@ class CausalLM:
     def _arguments(self) -> frozenset[str]:
         return frozenset(inspect.signature(self._model.forward).parameters)
 
-    def _read(self, prompts: list[tuple[int, ...]]) -> tuple[torch.Tensor, Block]:
+    def _read(self, prompts: list[tuple[int, ...]], keep: int) -> tuple[torch.Tensor, Block]:
         import torch
 
-        prefix = self._shared_prefix(prompts) if self.elastic else None
+        prefix = self._shared_prefix(prompts) if self.elastic and keep == 1 else None
         skip = len(prefix.tokens) if prefix else 0
         width = max(map(len, prompts)) - skip
         ids = torch.zeros((len(prompts), width), dtype=torch.long)
@@ -107,7 +110,7 @@ class CausalLM:
             ids[row, width - rest :] = torch.tensor(prompt[skip:], dtype=torch.long)
             mask[row, width - rest :] = 1
         block = self._block(prefix, len(prompts))
-        return self._forward(block, ids.to(self.device), mask.to(self.device), keep=1), block
+        return self._forward(block, ids.to(self.device), mask.to(self.device), keep), block
 
     def _block(self, prefix: _Prefix | None, rows: int) -> Block:
         """A block whose rows all have read ``prefix``."""

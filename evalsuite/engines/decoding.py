@@ -120,7 +120,7 @@ class Decoder:
         logits, block = self._model.start([row.prompt + row.completion for row in rows])
         for _ in rows:
             self._waiting.popleft()
-        going = self._extend(rows, logits)
+        going = self._extend(rows, logits[:, -1])
         self._active += [rows[index] for index in going]
         if going:
             block.select(going)

@@ -38,12 +38,9 @@ class Block:
         self.mask = self.mask[index]
 
     def take(self, rows: Sequence[int]) -> Block:
-        """A new block of these rows; this one stays as it is."""
-        if is_elastic(self.cache):
-            cache = copy.copy(self.cache)
-            cache.layers = [copy.copy(layer) for layer in self.cache.layers]
-        else:
-            cache = copy.deepcopy(self.cache)
+        """A new block of these rows; this one stays as it is. Only for an elastic cache."""
+        cache = copy.copy(self.cache)
+        cache.layers = [copy.copy(layer) for layer in self.cache.layers]
         taken = Block(cache, self.mask)
         taken.select(rows)
         return taken

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from evalsuite.engines.causal_lm import CausalLM
@@ -50,8 +51,12 @@ class Scorer:
 
     def _score(self, requests: Sequence[EncodedChoices]) -> list[tuple[float, ...]]:
         """Score a few requests whose contexts fit one batch."""
+        return self._continue(requests) if self.model.elastic else self._read(requests)
+
+    def _continue(self, requests: Sequence[EncodedChoices]) -> list[tuple[float, ...]]:
+        """Read each context once and go on from there with each of its continuations."""
         logits, block = self.model.start([request.context for request in requests])
-        values = _first(logits, requests)
+        values = _first(logits[:, -1], requests)
         rows = [
             (index, number)
             for index, request in enumerate(requests)
@@ -68,17 +73,32 @@ class Scorer:
 
     def _rest(self, block: Block, continuations: Sequence[tuple[int, ...]]) -> list[float]:
         """Log-probability of every token but the first of the continuation of each row of ``block``."""
-        import torch
-
         width = max(map(len, continuations)) - 1
         # Padding at the right: nothing that is scored comes after it.
         given = [[*ids[:-1], *[0] * (width + 1 - len(ids))] for ids in continuations]
-        wanted = torch.tensor([[*ids[1:], *[0] * (width + 1 - len(ids))] for ids in continuations], dtype=torch.long)
-        scored = torch.tensor([[place < len(ids) - 1 for place in range(width)] for ids in continuations])
-        logits = self.model.step(block, given).float()
-        chosen = logits.gather(-1, wanted.to(logits.device)[:, :, None])[:, :, 0] - logits.logsumexp(dim=-1)
-        values: list[float] = chosen.cpu().double().masked_fill(~scored, 0.0).sum(dim=-1).tolist()
-        return values
+        logits = self.model.step(block, given)
+        return [_score_row(row, ids[1:]) for row, ids in zip(logits, continuations, strict=True)]
+
+    def _read(self, requests: Sequence[EncodedChoices]) -> list[tuple[float, ...]]:
+        """Read each context anew with each continuation, for models that cannot go on by several tokens at once."""
+        pairs = [(request.context, ids) for request in requests for ids in request.continuations]
+        values: list[float] = []
+        for begin in range(0, len(pairs), self.batch_size.rows):
+            chunk = pairs[begin : begin + self.batch_size.rows]
+            keep = max(len(ids) for _, ids in chunk)
+            logits, _ = self.model.start([[*context, *ids[:-1]] for context, ids in chunk], keep)
+            values += [_score_row(row[-len(ids) :], ids) for row, (_, ids) in zip(logits, chunk, strict=True)]
+        remaining = iter(values)
+        return [tuple(islice(remaining, len(request.continuations))) for request in requests]
+
+
+def _score_row(logits: torch.Tensor, ids: Sequence[int]) -> float:
+    """Summed log-probability of ``ids``; ``logits`` is ``(len(ids) or more, vocabulary)``, in the order of ``ids``."""
+    import torch
+
+    logits = logits[: len(ids)].float()
+    chosen = logits.gather(-1, torch.tensor(ids, dtype=torch.long, device=logits.device)[:, None])[:, 0]
+    return float((chosen - logits.logsumexp(dim=-1)).double().sum())
 
 
 def _first(logits: torch.Tensor, requests: Sequence[EncodedChoices]) -> list[list[float]]:

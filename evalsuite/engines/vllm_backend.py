@@ -53,8 +53,8 @@ def start(arguments: Mapping[str, Any]) -> Backend:
     """
     import torch
 
-    # vLLM configures logging when it is imported. Its last words matter only where it runs in processes of its own: what
-    # it raises in this one says the same, without its dump of every running request.
+    # vLLM configures logging when it is imported. Its last words matter only where it runs in processes of its own:
+    # what it raises in this one says the same, without its dump of every running request.
     os.environ.setdefault("VLLM_LOGGING_STREAM", "ext://sys.stderr")
     os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR" if torch.cuda.is_available() else "CRITICAL")
     from vllm.engine.arg_utils import AsyncEngineArgs, EngineArgs

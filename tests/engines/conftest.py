@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from evalsuite.engines.base import ChatPrompt
 
 TEMPLATE = (
-    "{{ bos_token }}{% for message in messages %}<|{{ message['role'] }}|>\n{{ message['content'] }}"
-    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}\n{% endfor %}"
-    "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+    "{{ bos_token }}{% for message in messages %}{{ '<|' + message['role'] + '|>\\n' + message['content'] }}"
+    "{{ (eos_token if message['role'] == 'assistant' else '') + '\\n' }}{% endfor %}"
+    "{{ '<|assistant|>\\n' if add_generation_prompt else '' }}"
 )
 CORPUS = (
     "Question: Natalia sold clips to 48 of her friends in April, and then half as many in May. Answer: 72\n\n",
@@ -163,3 +164,9 @@ class Library:
 def library(tiny_llama):
     """The yardstick for ``tiny_llama``."""
     return Library(tiny_llama)
+
+
+@pytest.fixture(scope="session")
+def model_tools():
+    """The builders above, for tests that make models of their own."""
+    return SimpleNamespace(build_tokenizer=build_tokenizer, build_model=build_model, Library=Library)
