@@ -12,7 +12,7 @@ _BARE = re.compile(r"-?[0-9.,]+|[A-Za-z]")
 _CONTEXT = 80
 _FILLER = r"(?:\s|equal|be|to|the|final|answer|is|an?|:|=|\$|\\\(|\\\[|\*|\{|\\text)*"
 _NEGATED = re.compile(
-    r"(?:\b(?:not|never|neither|nor|cannot|incorrect|wrong)\b|n't|\\(?:neq?|neg|lnot)(?![A-Za-z])|\\not\s*=|≠|!=)"
+    r"(?:\b(?:not|never|neither|nor|cannot|incorrect|wrong)\b|n't|\\(?:neq?|neg|lnot)(?![A-Za-z])|\\not\s*=|≠|(?<![0-9A-Za-z)}\]])!=)"
     rf"{_FILLER}$",
     re.IGNORECASE,
 )

@@ -18,6 +18,7 @@ _STATEMENT = re.compile(r"(?:answer\b[^.\n:=$0-9\\]{0,60}?(?:\bis\b|:|=)|####)[\
 _SENTENCE_LENGTH = 400
 _SENTENCE_END = re.compile(r"\n|\.(?=\s|$)(?<!\b[a-z]\.)")
 _FORMULA = re.compile(r"(?P<open>\$\$?|\\\(|\\\[)(?P<formula>.+?)(?:\$\$?|\\\)|\\\])(?P<rest>.*)", re.DOTALL)
+_WORDY_CALCULATION = re.compile(r"[^$\\]*[A-Za-z]{3}[^$\\]*=[^$\\]*$")
 _NEGATION = re.compile(r"(?:not|never|neither)\b", re.IGNORECASE)
 _CONTINUED = re.compile(
     r"\s*(?:,\s*(?:or|and)?\s*[-$\\0-9(]|;|or\b|and\b|to\b|through\b|[-–/+*^=]|\\pm)", re.IGNORECASE
@@ -27,6 +28,8 @@ _LEADING_AMOUNT = re.compile(rf"(?P<amount>-?(?:{_AMOUNT}))(?![0-9A-Za-z^*\\({{_
 _ANY_AMOUNT = re.compile(rf"(?:(?<![0-9A-Za-z.)\]}}])-)?(?:{_AMOUNT})")
 _ENUMERATED = re.compile(r"[0-9]\s*(?:,|;|,?\s*\b(?:or|and)\b)\s*$", re.IGNORECASE)
 _PROSE_MONEY = re.compile(r"[0-9][0-9,.]*\s+[A-Za-z]")
+# What is stated beside a box contradicts it only if it is a value, unlike in "the answer is correct".
+_VALUE = re.compile(r"[0-9\\]|^\(?[A-Za-z]\)?$")
 _TAIL = 2000
 _MINERVA = re.compile(r"Final Answer: The final answer is(.*?). I hope it is correct.")
 
@@ -55,7 +58,7 @@ def only_answer(segment: str) -> tuple[list[str], str]:
     if problem:
         return [], problem
     stated = stated_answer(segment[found[-1].end :])
-    later = [stated.answer] if stated is not None and stated.answer else []
+    later = [stated.answer] if stated is not None and stated.answer and _VALUE.search(stated.answer) else []
     return [*later, *(box.content for box in found if box.content and box.content.strip())], ""
 
 
@@ -115,6 +118,8 @@ def _claim(sentence: str) -> Extraction:
     """Return the value that a sentence such as ``$5$ dollars, because ...`` claims."""
     if _NEGATION.match(sentence):
         return Extraction(None, "negated_answer")
+    if _WORDY_CALCULATION.match(sentence):
+        sentence = sentence.rpartition("=")[2].strip()
     formula = _FORMULA.match(sentence)
     amount = None if formula else _LEADING_AMOUNT.match(sentence)
     rest = formula.group("rest") if formula else amount.group("rest") if amount else ""
