@@ -4,31 +4,67 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from evalsuite.prompts.messages import ChatPrompt, Message, Prompt, TextPrompt
 from evalsuite.prompts.templates import render_reference, render_text, render_value
 from evalsuite.tasks.model import Task
 
-__all__ = ["render_continuations", "render_gold", "render_prompt", "render_target"]
+__all__ = ["PromptRenderer", "render_continuations", "render_gold", "render_prompt", "render_target"]
 
 Row = Mapping[str, Any]
 
 
-def render_prompt(task: Task, row: Row, exemplars: Sequence[Row], *, chat: bool) -> Prompt:
-    """Return the prompt for one row.
+@dataclass(frozen=True)
+class PromptRenderer:
+    """Renders the prompts of one task; the exemplars, the same for every doc, are rendered once.
 
     ``chat`` says whether the model has a chat template; a raw task stays raw either way, and a chat task without a
     template becomes the raw text of the same turns.
     """
-    if not (chat and task.format.chat):
-        return TextPrompt(_joined(task, row, exemplars) + _missing_prefix(task, row))
-    prefix = task.format.assistant_prefix
-    if not exemplars:
-        return ChatPrompt((Message("user", _description(task, row) + _question(task, row)),), prefix)
-    if task.format.fewshot == "singleturn":
-        return ChatPrompt((Message("user", _joined(task, row, exemplars)),), prefix)
-    return ChatPrompt(tuple(_turns(task, row, exemplars)), prefix)
+
+    task: Task
+    exemplars: Sequence[Row]
+    chat: bool
+
+    def render(self, row: Row) -> Prompt:
+        """Return the prompt for one row."""
+        task = self.task
+        prefix = task.format.assistant_prefix
+        if not (self.chat and task.format.chat):
+            return TextPrompt(self._joined(row) + _missing_prefix(task, row))
+        if not self.exemplars:
+            return ChatPrompt((Message("user", _description(task, row) + _question(task, row)),), prefix)
+        if task.format.fewshot == "singleturn":
+            return ChatPrompt((Message("user", self._joined(row)),), prefix)
+        first, *rest = self._solved_turns
+        opening = Message("user", _description(task, row) + first.content)
+        return ChatPrompt((opening, *rest, Message("user", _without_prefix(task, row))), prefix)
+
+    @cached_property
+    def _solved_turns(self) -> list[Message]:
+        turns = []
+        for exemplar in self.exemplars:
+            answer = _with_space(self.task.format.assistant_prefix, _answer(self.task, exemplar))
+            turns += [
+                Message("user", _without_prefix(self.task, exemplar, exemplar=True)),
+                Message("assistant", answer),
+            ]
+        return turns
+
+    @cached_property
+    def _solved_text(self) -> list[str]:
+        return [_with_space(_body(self.task, shot, exemplar=True), _answer(self.task, shot)) for shot in self.exemplars]
+
+    def _joined(self, row: Row) -> str:
+        return _description(self.task, row) + "\n\n".join([*self._solved_text, _question(self.task, row)])
+
+
+def render_prompt(task: Task, row: Row, exemplars: Sequence[Row], *, chat: bool) -> Prompt:
+    """Return the prompt for one row; see :class:`PromptRenderer`."""
+    return PromptRenderer(task, exemplars, chat).render(row)
 
 
 def render_target(task: Task, row: Row) -> Any:
@@ -52,30 +88,23 @@ def render_continuations(task: Task, row: Row) -> tuple[str, ...]:
     return tuple(value if value[:1].isspace() else f" {value}" for value in map(str, values))
 
 
-def _turns(task: Task, row: Row, exemplars: Sequence[Row]) -> list[Message]:
-    messages = []
-    for number, exemplar in enumerate(exemplars):
-        opening = _description(task, row) if number == 0 else ""
-        messages.append(Message("user", opening + _question(task, exemplar, exemplar=True, strip_prefix=True)))
-        messages.append(Message("assistant", _with_space(task.format.assistant_prefix, _answer(task, exemplar))))
-    messages.append(Message("user", _question(task, row, strip_prefix=True)))
-    return messages
-
-
-def _joined(task: Task, row: Row, exemplars: Sequence[Row]) -> str:
-    solved = [_with_space(_body(task, shot, exemplar=True), _answer(task, shot)) for shot in exemplars]
-    return _description(task, row) + "\n\n".join([*solved, _question(task, row)])
-
-
 def _description(task: Task, row: Row) -> str:
     return render_text(task.description, row, f"{task.path}: description")
 
 
-def _question(task: Task, row: Row, *, exemplar: bool = False, strip_prefix: bool = False) -> str:
+def _question(task: Task, row: Row) -> str:
+    return _body(task, row) + _final_description(task, row)
+
+
+def _without_prefix(task: Task, row: Row, *, exemplar: bool = False) -> str:
     body = _body(task, row, exemplar=exemplar)
-    if strip_prefix and task.format.assistant_prefix:
+    if task.format.assistant_prefix:
         body = re.sub(rf"\s*{re.escape(task.format.assistant_prefix)}\s*$", "", body)
-    return body + render_text(task.final_description, row, f"{task.path}: final_description")
+    return body + _final_description(task, row)
+
+
+def _final_description(task: Task, row: Row) -> str:
+    return render_text(task.final_description, row, f"{task.path}: final_description")
 
 
 def _body(task: Task, row: Row, *, exemplar: bool = False) -> str:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.data.exemplars import load_exemplars
-from evalsuite.data.load import Doc, LoadedRows, Row, hash_rows, load_docs
+from evalsuite.data.load import Doc, LoadedRows, hash_rows, load_docs
 from evalsuite.engines.base import GenerateRequest, LogLikelihoodRequest, Sampling
-from evalsuite.prompts.render import render_continuations, render_gold, render_prompt, render_target
+from evalsuite.prompts.render import PromptRenderer, render_continuations, render_gold, render_target
 from evalsuite.runs.records import prompt_to_json
 from evalsuite.tasks.model import Task
 from evalsuite.verifiers.base import Verifier
@@ -66,7 +66,8 @@ def plan_task(task: Task, *, mirror: Path | None, limit: int | None, chat: bool,
     rows = load_docs(task, mirror)
     exemplars = load_exemplars(task, mirror)
     docs = rows.docs if limit is None else spread(rows.docs, limit)
-    requests = tuple(_request(task, doc, exemplars, chat=chat, seed=seed) for doc in docs)
+    renderer = PromptRenderer(task, exemplars, chat)
+    requests = tuple(_request(renderer, doc, seed) for doc in docs)
     return TaskPlan(task, verifier, rows, hash_rows(exemplars) if exemplars else None, requests)
 
 
@@ -91,9 +92,10 @@ def prompts_hash(requests: Sequence[PlannedRequest]) -> str:
     return digest.hexdigest()[:16]
 
 
-def _request(task: Task, doc: Doc, exemplars: Sequence[Row], *, chat: bool, seed: int) -> PlannedRequest:
+def _request(renderer: PromptRenderer, doc: Doc, seed: int) -> PlannedRequest:
+    task = renderer.task
     request_id = "/".join(filter(None, [task.name, doc.subtask, doc.id]))
-    prompt = render_prompt(task, doc.row, exemplars, chat=chat)
+    prompt = renderer.render(doc.row)
     continuations = render_continuations(task, doc.row)
     request: GenerateRequest | LogLikelihoodRequest
     if continuations:
