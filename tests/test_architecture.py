@@ -20,7 +20,7 @@ PACKAGE = ROOT / "evalsuite"
 
 MAX_FUNCTION_LINES = 60
 MAX_FILE_LINES = 400
-#: At a process boundary and around a verifier, nowhere else.
+#: ``except Exception`` that does not raise again: at a process boundary and around a verifier, nowhere else.
 MAX_BROAD_EXCEPTS = 8
 
 #: Room (module or package directly below ``evalsuite``) -> floor. A lower floor never imports a higher one.
@@ -197,14 +197,19 @@ def test_broad_excepts_stay_within_their_budget() -> None:
         where(path, node)
         for path in SOURCES
         for node in ast.walk(parse(path))
-        if isinstance(node, ast.ExceptHandler) and is_broad(node)
+        if isinstance(node, ast.ExceptHandler) and is_broad(node) and not raises_again(node)
     ]
-    assert len(broad) <= MAX_BROAD_EXCEPTS, broad
+    assert len(broad) <= MAX_BROAD_EXCEPTS, "\n".join(broad)
 
 
 def is_broad(handler: ast.ExceptHandler) -> bool:
     caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     return any(kind is None or ast.unparse(kind) in ("Exception", "BaseException") for kind in caught)
+
+
+def raises_again(handler: ast.ExceptHandler) -> bool:
+    last = handler.body[-1]
+    return isinstance(last, ast.Raise) and last.exc is None
 
 
 def test_no_module_keeps_mutable_state() -> None:
