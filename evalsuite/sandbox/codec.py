@@ -35,6 +35,8 @@ def encode(value: Any, handle: Callable[[Any], int]) -> Any:
     kind = type(value)
     if value is None or kind is bool or kind is str or kind is float:
         return value
+    if isinstance(value, type) and value not in _PLAIN_TYPES:
+        return {"handle": handle(value)}
     writer = _WRITERS.get(kind) or _writer_of_base(kind)
     if writer is not None:
         return writer(value, lambda item: encode(item, handle))
@@ -51,6 +53,8 @@ def decode(data: Any, resolve: Callable[[int], Any]) -> Any:
         BadData: not something :func:`encode` makes. Safe on anything ``json`` can read.
     """
     if isinstance(data, list):
+        if _NESTED.isdisjoint(map(type, data)):
+            return data
         return [decode(item, resolve) for item in data]
     if not isinstance(data, dict):
         return data
@@ -68,12 +72,30 @@ def decode(data: Any, resolve: Callable[[int], Any]) -> Any:
         raise BadData(f"malformed {tag}: {type(error).__name__}") from None
 
 
+#: Types that cross by name: what tests ask a program to filter by, and compare a returned type with.
+_PLAIN_TYPES: Final[Mapping[type, str]] = MappingProxyType(
+    {
+        kind: kind.__name__
+        for kind in (bool, int, float, complex, str, bytes, bytearray, list, tuple, set, frozenset, dict, range, object)
+    }
+)
+_TYPES_BY_NAME: Final[Mapping[str, type]] = MappingProxyType({name: kind for kind, name in _PLAIN_TYPES.items()})
+
+_SIMPLE: Final = frozenset({str, float, bool, type(None)})
+_NESTED: Final = frozenset({list, dict})
+
 Recurse = Callable[[Any], Any]
 
 
 def _write_int(value: int, _: Recurse) -> Any:
     plain = int(value)
     return plain if -_SAFE_INTEGER < plain < _SAFE_INTEGER else {"int": hex(plain)}
+
+
+def _write_list(value: list[Any], recurse: Recurse) -> Any:
+    if set(map(type, list.__iter__(value))) <= _SIMPLE:
+        return list(list.__iter__(value))
+    return [recurse(item) for item in list.__iter__(value)]
 
 
 def _write_bytes(value: bytes | bytearray, _: Recurse) -> Any:
@@ -102,7 +124,7 @@ _WRITERS: Mapping[type, Callable[[Any, Recurse], Any]] = MappingProxyType(
         str: lambda value, _: str.__str__(value),
         bytes: _write_bytes,
         bytearray: _write_bytes,
-        list: lambda value, recurse: [recurse(item) for item in list.__iter__(value)],
+        list: _write_list,
         tuple: lambda value, recurse: {"tuple": [recurse(item) for item in tuple.__iter__(value)]},
         set: lambda value, recurse: {"set": [recurse(item) for item in set.__iter__(value)]},
         frozenset: lambda value, recurse: {"frozenset": [recurse(item) for item in frozenset.__iter__(value)]},
@@ -114,6 +136,7 @@ _WRITERS: Mapping[type, Callable[[Any, Recurse], Any]] = MappingProxyType(
         datetime.date: _write_moment,
         datetime.time: _write_moment,
         datetime.timedelta: _write_timedelta,
+        type: lambda value, _: {"type": _PLAIN_TYPES[value]},
         type(...): lambda value, _: {"ellipsis": None},
     }
 )
@@ -156,6 +179,7 @@ _READERS: Mapping[str, Callable[[Any, Recurse], Any]] = MappingProxyType(
         "time": lambda body, _: datetime.time.fromisoformat(body),
         "timedelta": lambda body, _: datetime.timedelta(*(int(part) for part in body)),
         "ellipsis": lambda body, _: ...,
+        "type": lambda body, _: _TYPES_BY_NAME[body],
         "array": _read_array,
     }
 )

@@ -21,6 +21,7 @@ from evalsuite.sandbox.wire import Closed, Wire, receive_datagram, send_datagram
 __all__ = ["Ending", "Forge", "Worker", "ZygoteFailed"]
 
 _MIB = 1 << 20
+_MESSAGES = 16  # how many messages of the largest size a program may send
 _REASONS_BY_SIGNAL: Mapping[int, str] = MappingProxyType({signal.SIGXCPU: "timeout", signal.SIGSYS: "forbidden"})
 
 
@@ -85,7 +86,7 @@ class Forge:
             theirs.close()
             for stream in streams:
                 os.close(stream)
-        worker = Worker(Wire(ours, limits.output_mb * _MIB))
+        worker = Worker(Wire(ours, limits.output_mb * _MIB, _MESSAGES * limits.output_mb * _MIB))
         try:
             yield worker
         finally:

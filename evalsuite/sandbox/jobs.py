@@ -13,8 +13,8 @@ class Limits:
     """Bounds on one program.
 
     ``cpu_s`` is processor time and decides; ``wall_s`` only ends programs that sleep. ``memory_mb`` bounds the address
-    space, ``file_mb`` one file, ``disk_mb`` all files together, ``output_mb`` what may come back. ``processes`` is how
-    many other processes the program may have at once; more than none needs namespaces.
+    space, ``file_mb`` one file, ``disk_mb`` all files together, ``output_mb`` one answer (all answers: 16 times that).
+    ``processes`` is how many other processes the program may have at once; more than none needs namespaces.
     """
 
     cpu_s: float = 3.0

@@ -137,6 +137,15 @@ class Remote:
     def __getitem__(self, key: Any) -> Any:
         return self._ask("item", key=self._program.encode(key))
 
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._ask("set_item", key=self._program.encode(key), to=self._program.encode(value))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+        else:
+            self._ask("set_attribute", name=name, to=self._program.encode(value))
+
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)

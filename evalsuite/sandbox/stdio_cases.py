@@ -1,8 +1,8 @@
 """Running a whole program once per case: standard input in, standard output compared here.
 
 Two outputs are equal when they have the same words in the same order: how much white space and how many line ends
-stand between words does not matter. Words are equal as text, or when both are decimal numbers of which at least one has a point
-or an exponent and they differ by at most ``tolerance``, absolutely or relatively.
+stand between words does not matter. Words are equal as text, or when both are decimal numbers of which at least one has
+a point or an exponent and they differ by at most ``tolerance``, absolutely or relatively.
 """
 
 from __future__ import annotations

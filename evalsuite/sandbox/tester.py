@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import resource
 import signal
 import socket
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from evalsuite.sandbox import function_tests, linux, stdio_cases, suite_tests
 from evalsuite.sandbox.forge import Forge, ZygoteFailed
@@ -23,6 +24,9 @@ from evalsuite.sandbox.wire import Closed, Wire
 __all__ = ["main"]
 
 
+_MEMORY: Final = 4 << 30  # far above what tests need; a bound on what a program can make them hold
+
+
 def main(arguments: Sequence[str]) -> None:
     """Serve jobs on the socket whose descriptor is ``arguments[0]`` until it closes."""
     end = socket.socket(fileno=int(arguments[0]))
@@ -31,6 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     plan = json.loads(arguments[1])
     sys.path += plan["packages"]
     sys.argv = [""]
+    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     linux.own_orphans()
     linux.hide_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the harness's business

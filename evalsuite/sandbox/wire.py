@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -27,10 +28,11 @@ class TooLarge(Closed):
 
 
 class Wire:
-    """One end of a stream of messages. ``budget`` bounds the bytes accepted over its life."""
+    """One end of a stream of messages. ``largest`` bounds the bytes of one received message, ``budget`` of all."""
 
-    def __init__(self, end: socket.socket, budget: int | None = None) -> None:
+    def __init__(self, end: socket.socket, largest: int = sys.maxsize, budget: int = sys.maxsize) -> None:
         self._socket = end
+        self._largest = largest
         self._budget = budget
 
     def fileno(self) -> int:
@@ -52,10 +54,9 @@ class Wire:
     def receive(self) -> Any:
         """Return the next message; raise :class:`Closed`, :class:`Malformed` or :class:`TooLarge`."""
         size = int.from_bytes(self._exactly(_HEADER), "big")
-        if self._budget is not None:
-            self._budget -= size
-            if self._budget < 0:
-                raise TooLarge("the program returned more data than it may")
+        self._budget -= size
+        if size > self._largest or self._budget < 0:
+            raise TooLarge("the program returned more data than it may")
         body = self._exactly(size)
         try:
             return json.loads(body)

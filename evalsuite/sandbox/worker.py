@@ -130,14 +130,17 @@ class _Session:
                 return getattr(target, request["name"])
             case "item":
                 return target[self._decode(request["key"])]
+            case "set_item":
+                target[self._decode(request["key"])] = self._decode(request["to"])
+            case "set_attribute":
+                setattr(target, request["name"], self._decode(request["to"]))
             case "length":
                 return len(target)
             case "truth":
                 return bool(target)
             case "text":
                 return str(target)
-            case _:
-                raise ValueError(operation)
+        return None
 
     def _load(self, program: str, names: list[str]) -> dict[str, Any]:
         module = _module("candidate")
