@@ -8,7 +8,7 @@ from evalsuite.runner.results import TRUNCATED_SHARE, RunResults, TaskResult
 
 __all__ = ["percent", "print_results"]
 
-_COLUMNS = [
+_COLUMNS = (
     Column("task"),
     Column("split"),
     Column("n", "right"),
@@ -17,7 +17,7 @@ _COLUMNS = [
     Column("no answer", "right", wrap=True),
     Column("truncated", "right"),
     Column("errors", "right"),
-]
+)
 
 
 def print_results(results: RunResults) -> None:

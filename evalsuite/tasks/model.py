@@ -32,7 +32,7 @@ Template = str
 Reference = Template | dict[str, Template]
 
 #: Parts of a task that describe it and cannot change a score.
-_DESCRIPTIVE = {"name", "path", "title", "skill", "about", "check"}
+_DESCRIPTIVE = frozenset({"name", "path", "title", "skill", "about", "check"})
 
 
 class _Table(BaseModel):
@@ -206,5 +206,5 @@ class Task(_Table):
     @property
     def content_hash(self) -> str:
         """16 hex digits over everything that can change a score."""
-        content = self.model_dump(mode="json", exclude=_DESCRIPTIVE)
+        content = self.model_dump(mode="json", exclude=set(_DESCRIPTIVE))
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

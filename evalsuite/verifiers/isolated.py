@@ -13,7 +13,7 @@ from evalsuite.verifiers.workers import JobStatus, shared_pool
 
 __all__ = ["Isolated", "judge_here", "load_bounded"]
 
-_KILLED = {JobStatus.TIMEOUT: "timeout", JobStatus.MEMORY: "memory", JobStatus.CRASHED: "crashed"}
+_KILLED = (JobStatus.TIMEOUT, JobStatus.MEMORY, JobStatus.CRASHED)
 
 
 def load_bounded(name: str, params: Mapping[str, Any]) -> Verifier[Any]:
@@ -47,7 +47,7 @@ class Isolated(Verifier[Any]):
             verdict: Verdict = result.value
             return verdict
         if result.status in _KILLED:
-            return Verdict.incorrect(reason=_KILLED[result.status])
+            return Verdict.incorrect(reason=str(result.status))
         return Verdict.error(f"verifier_bug: {result.detail}")
 
     def gold(self, reference: Any) -> Any:
