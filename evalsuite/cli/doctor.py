@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from evalsuite.cli.console import Column, print_json, print_table
 from evalsuite.cli.options import Json
+
+if TYPE_CHECKING:
+    from evalsuite.doctor import Facts
 
 __all__ = ["doctor"]
 
@@ -10,7 +16,52 @@ __all__ = ["doctor"]
 def doctor(json: Json = False) -> None:
     """Say what is installed, and which engines and sandbox layers work on this machine.
 
-    Example:
+    Everything is tried for real, which takes as long as the slowest import.
+
+    Examples:
 
         evalsuite doctor
+
+        evalsuite doctor --json
     """
+    from dataclasses import asdict
+
+    from evalsuite.doctor import examine
+
+    facts = examine()
+    if json:
+        isolation = {**asdict(facts.isolation), "level": facts.isolation.level.name.lower()}
+        print_json({**asdict(facts), "isolation": isolation})
+        return
+    _print_machine(facts)
+    rows = [[engine.name, _mark(engine.works), engine.detail] for engine in facts.engines]
+    print_table("engines", (Column("engine"), Column("works"), Column("detail", wrap=True)), rows)
+    rows = [[layer.name, _mark(layer.works), layer.detail] for layer in facts.isolation.layers]
+    title = f"sandbox: level {facts.isolation.level.name.lower()}"
+    print_table(title, (Column("layer"), Column("works"), Column("detail", wrap=True)), rows)
+    rows = [[package.name, package.version or "–", _how_to_get(package.extra)] for package in facts.packages]
+    print_table("packages", (Column("package"), Column("version"), Column("comes with", wrap=True)), rows)
+
+
+def _print_machine(facts: Facts) -> None:
+    machine, mirror, hub = facts.machine, facts.mirror, facts.hub
+    gpus = ", ".join(machine.gpus) or "no GPU"
+    memory = f", {machine.memory_gib:g} GiB" if machine.memory_gib else ""
+    data = (
+        f"{mirror.path} ({mirror.problem or f'{mirror.datasets} datasets'})" if mirror.path else "EVALSUITE_DATA unset"
+    )
+    reach = "reachable" if hub.reachable else f"not reachable ({hub.detail})"
+    rows = [
+        ["machine", f"{machine.cores} cores{memory}, {gpus}, Python {machine.python}, {machine.system}"],
+        ["mirror", data],
+        ["Hub", f"{hub.address}: {reach}"],
+    ]
+    print_table("", (Column("where"), Column("what", wrap=True)), rows)
+
+
+def _mark(works: bool) -> str:
+    return "yes" if works else "no"
+
+
+def _how_to_get(extra: str) -> str:
+    return f"evalsuite[{extra}]" if extra else "evalsuite"
