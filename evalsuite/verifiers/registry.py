@@ -15,14 +15,24 @@ __all__ = ["BUILT_IN", "load_verifier"]
 
 BUILT_IN: Mapping[str, str] = MappingProxyType(
     {
+        "aliases": "evalsuite.verifiers.aliases:Aliases",
+        "all_of": "evalsuite.verifiers.compose:AllOf",
+        "any_of": "evalsuite.verifiers.compose:AnyOf",
         "choice": "evalsuite.verifiers.choice:Choice",
         "code": "evalsuite.verifiers.code:Code",
         "exact_match": "evalsuite.verifiers.exact_match:ExactMatch",
+        "f1": "evalsuite.verifiers.f1:F1",
+        "format": "evalsuite.verifiers.format:Format",
         "gsm8k": "evalsuite.verifiers.gsm8k:Gsm8k",
         "instructions": "evalsuite.verifiers.instructions:Instructions",
+        "json_schema": "evalsuite.verifiers.json_schema:JsonSchema",
+        "length": "evalsuite.verifiers.length:Length",
         "math": "evalsuite.verifiers.math:Math",
+        "mc2": "evalsuite.verifiers.mc2:Mc2",
         "most_likely": "evalsuite.verifiers.most_likely:MostLikely",
+        "regex": "evalsuite.verifiers.regex:Regex",
         "stdio_code": "evalsuite.verifiers.stdio_code:StdioCode",
+        "weighted": "evalsuite.verifiers.compose:Weighted",
     }
 )
 

@@ -1,6 +1,7 @@
 """The inside of a worker process: read a job, call the function, write the result.
 
-The other side is :mod:`evalsuite.verifiers.workers`. The process dies with its parent: at end of input, and on Linux by a signal from the kernel even in the middle of a job.
+The other side is :mod:`evalsuite.verifiers.workers`. The process dies with its parent: at end of input, and on Linux by
+a signal from the kernel even in the middle of a job.
 """
 
 from __future__ import annotations

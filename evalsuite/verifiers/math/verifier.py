@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal, get_args
 
 from evalsuite.verifiers.base import TextVerifier
 from evalsuite.verifiers.math.boxes import boxes
-from evalsuite.verifiers.math.equivalence import agree, decide
+from evalsuite.verifiers.math.equivalence import agree, decide, quick
 from evalsuite.verifiers.math.extract import flexible_answers, last_answer, only_answer
+from evalsuite.verifiers.math.findings import Finding, Strictness
 from evalsuite.verifiers.references import accepted_answers
 from evalsuite.verifiers.segments import final_segment
 from evalsuite.verifiers.verdict import Outcome, Verdict
@@ -48,17 +49,29 @@ class Math(TextVerifier):
             return Verdict.no_answer("unclosed_think")
         match self.mode:
             case "reward":
-                return _strict(segment, golds)
+                return self._strict(segment, golds)
             case "flex":
-                return _any_of(flexible_answers(segment), golds)
+                return self._best(flexible_answers(segment), golds, "eval")
             case "eval":
-                return _last(segment, golds)
+                return self._last(segment, golds)
 
     def verify_batch(self, completions: Sequence[str], references: Sequence[Any]) -> list[Verdict]:
-        """Return one verdict per completion, in order; a slow comparison holds up no other."""
-        pairs = list(zip(completions, references, strict=True))
-        with ThreadPoolExecutor(_BATCH_THREADS) as threads:
-            return list(threads.map(lambda pair: self.verify(*pair), pairs))
+        """Return one verdict per completion, in order; comparisons that need SymPy run side by side."""
+        verdicts = _QuickMath(self.mode).verify_each(completions, references)
+        slow = [index for index, verdict in enumerate(verdicts) if verdict.outcome is Outcome.ERROR]
+        if slow:
+            with ThreadPoolExecutor(min(len(slow), _BATCH_THREADS)) as threads:
+                again = threads.map(lambda index: self.verify(completions[index], references[index]), slow)
+                for index, verdict in zip(slow, again, strict=True):
+                    verdicts[index] = verdict
+        return verdicts
+
+    def verify_each(self, completions: Sequence[str], references: Sequence[Any]) -> list[Verdict]:
+        """Return one verdict per completion, one after the other."""
+        return super().verify_batch(completions, references)
+
+    def _decide(self, gold: str, answer: str, strictness: Strictness) -> str:
+        return decide(gold, answer, strictness)
 
     def gold(self, reference: Any) -> str:
         """Return the first accepted answer in a box."""
@@ -67,38 +80,50 @@ class Math(TextVerifier):
     def corrupted(self, gold: str, reference: Any) -> str:
         """Return a boxed answer that is none of the accepted ones."""
         golds = _golds(reference)
-        return next(_boxed(wrong) for wrong in _WRONG if _any_of([wrong], golds).outcome is Outcome.INCORRECT)
+        return next(_boxed(wrong) for wrong in _WRONG if self._best([wrong], golds, "eval").score == 0)
+
+    def _strict(self, segment: str, golds: tuple[str, ...]) -> Verdict:
+        answers, problem = only_answer(segment)
+        if not answers:
+            return Verdict.no_answer(problem)
+        answer = answers[-1]
+        if not all(agree(other, answer) for other in answers[:-1]):
+            return Verdict.incorrect(answer, "ambiguous")
+        return self._best([answer], golds, "reward")
+
+    def _last(self, segment: str, golds: tuple[str, ...]) -> Verdict:
+        found = last_answer(segment)
+        if found.answer is None:
+            return Verdict.no_answer(found.reason)
+        verdict = self._best([found.answer], golds, "eval")
+        if verdict.score == 0 and found.joined is not None:
+            together = self._best([found.joined], golds, "eval")
+            return together if together.score == 1 else verdict
+        return verdict
+
+    def _best(self, answers: Sequence[str], golds: tuple[str, ...], strictness: Strictness) -> Verdict:
+        """Return ``correct`` for the first answer that equals an accepted one, else the reason for the last answer."""
+        reason = ""
+        for answer in answers:
+            for gold in golds:
+                reason = self._decide(gold, answer, strictness)
+                if reason == Finding.SAME:
+                    return Verdict.correct(answer)
+        return Verdict.incorrect(answers[-1], reason)
 
 
-def _strict(segment: str, golds: tuple[str, ...]) -> Verdict:
-    answers, problem = only_answer(segment)
-    if not answers:
-        return Verdict.no_answer(problem)
-    answer = answers[-1]
-    if not all(agree(other, answer) for other in answers[:-1]):
-        return Verdict.incorrect(answer, "ambiguous")
-    return _verdict(answer, [decide(gold, answer, "reward") for gold in golds])
+class _Slow(Exception):
+    """Only SymPy could tell."""
 
 
-def _last(segment: str, golds: tuple[str, ...]) -> Verdict:
-    found = last_answer(segment)
-    if found.answer is None:
-        return Verdict.no_answer(found.reason)
-    verdict = _any_of([found.answer], golds)
-    if verdict.score == 0 and found.joined is not None:
-        together = _any_of([found.joined], golds)
-        return together if together.score == 1 else verdict
-    return verdict
+class _QuickMath(Math):
+    """Judges with the cheap tiers alone; what they cannot decide comes out as an error."""
 
-
-def _any_of(answers: Sequence[str], golds: tuple[str, ...]) -> Verdict:
-    verdicts = [_verdict(answer, [decide(gold, answer, "eval") for gold in golds]) for answer in answers]
-    return next((verdict for verdict in verdicts if verdict.score == 1), verdicts[-1])
-
-
-def _verdict(answer: str, findings: Sequence[str]) -> Verdict:
-    """Return ``correct`` when one of the findings, one per accepted answer, is ``same``."""
-    return Verdict.correct(answer) if "same" in findings else Verdict.incorrect(answer, findings[0])
+    def _decide(self, gold: str, answer: str, strictness: Strictness) -> str:
+        finding = quick(gold, answer, strictness)
+        if finding is Finding.UNDECIDED:
+            raise _Slow
+        return str(finding)
 
 
 def _boxed(answer: str) -> str:
