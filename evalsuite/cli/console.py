@@ -23,14 +23,14 @@ def stdout() -> Console:
     """Return a console for what the command was asked for."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False, emoji=False)
 
 
 def stderr() -> Console:
     """Return a console for everything else."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def say(text: str) -> None:

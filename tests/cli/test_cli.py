@@ -209,3 +209,21 @@ def test_every_command_has_help_with_an_example(cli):
         code, out, _ = cli(command, "--help")
         assert code == 0
         assert f"evalsuite {command}" in out
+
+
+def test_brackets_and_colons_in_model_text_are_shown_as_they_are(cli, write_task, small_mirror, tmp_path):
+    script = tmp_path / "replies.jsonl"
+    script.write_text("\n".join(json.dumps({"id": f"mine/{n}", "completion": "[bold]x[/] :smile:"}) for n in range(3)))
+    folder = tmp_path / "run"
+    cli("run", "--model", f"fake:{script}", "--tasks", write_task(), "--data", small_mirror, "--output", folder)
+    _, out, _ = cli("show", folder, "--id", "mine/0")
+    assert "[bold]x[/] :smile:" in out
+
+
+def test_doctor_tells_what_works_and_where_it_comes_from(cli):
+    code, out, _ = cli("doctor", "--json")
+    facts = json.loads(out)
+    assert code == 0
+    assert {engine["name"] for engine in facts["engines"]} == {"openai", "transformers", "vllm"}
+    assert facts["isolation"]["level"] in {"basic", "confined", "namespaced"}
+    assert {package["name"]: package["extra"] for package in facts["packages"]}["torch"] == "transformers"
