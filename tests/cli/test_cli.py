@@ -220,6 +220,7 @@ def test_brackets_and_colons_in_model_text_are_shown_as_they_are(cli, write_task
     assert "[bold]x[/] :smile:" in out
 
 
+@pytest.mark.slow
 def test_doctor_tells_what_works_and_where_it_comes_from(cli):
     code, out, _ = cli("doctor", "--json")
     facts = json.loads(out)
