@@ -7,7 +7,6 @@ The
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from evalsuite.verifiers.instructions.constraint import (
@@ -34,6 +33,18 @@ __all__ = [
 ]
 
 
+def _occurrences(pattern: str, response: Response) -> int:
+    """Count what a regular expression finds, ignoring case; most are plain words in plain text, which is quicker."""
+    if pattern.isalnum() and pattern.isascii() and response.text.isascii():
+        return response.lower.count(pattern.lower())
+    return sum(1 for _ in compiled(pattern).finditer(response.text))
+
+
+def _may_occur(word: str, response: Response) -> bool:
+    plain = word.isalnum() and word.isascii() and response.text.isascii()
+    return not plain or word.lower() in response.lower
+
+
 @dataclass(frozen=True)
 class Existence(Constraint):
     """Every keyword occurs."""
@@ -42,7 +53,7 @@ class Existence(Constraint):
 
     def holds(self, response: Response) -> bool:
         """Search each keyword as a regular expression, ignoring case."""
-        return all(compiled(keyword).search(response.text) for keyword in self.keywords)
+        return all(_occurrences(keyword, response) for keyword in self.keywords)
 
 
 class WholeExistence(Existence):
@@ -63,11 +74,7 @@ class Frequency(Constraint):
 
     def holds(self, response: Response) -> bool:
         """Count the keyword as a regular expression, ignoring case."""
-        return self._holds(compiled(self.keyword.strip()), response)
-
-    def _holds(self, pattern: re.Pattern[str], response: Response) -> bool:
-        count = sum(1 for _ in pattern.finditer(response.text))
-        return self.relation.holds(count, self.frequency)
+        return self.relation.holds(_occurrences(self.keyword.strip(), response), self.frequency)
 
 
 class WholeFrequency(Frequency):
@@ -75,7 +82,8 @@ class WholeFrequency(Frequency):
 
     def holds(self, response: Response) -> bool:
         """Count the keyword literally, ignoring case."""
-        return self._holds(literal(self.keyword), response)
+        count = sum(1 for _ in literal(self.keyword).finditer(response.text))
+        return self.relation.holds(count, self.frequency)
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,9 @@ class ForbiddenWords(Constraint):
 
     def holds(self, response: Response) -> bool:
         """Search each word as a regular expression between word boundaries, ignoring case."""
-        return not any(compiled(rf"\b{word}\b").search(response.text) for word in self.forbidden_words)
+        return not any(
+            _occurrences(rf"\b{word}\b", response) for word in self.forbidden_words if _may_occur(word, response)
+        )
 
 
 class WholeForbiddenWords(ForbiddenWords):

@@ -11,7 +11,7 @@ from functools import cached_property
 from evalsuite.verifiers.instructions.language import detect_language
 from evalsuite.verifiers.instructions.punkt_tables import installed_tables
 from evalsuite.verifiers.instructions.sentences import split_sentences
-from evalsuite.verifiers.instructions.tokens import tokenize
+from evalsuite.verifiers.instructions.tokens import count_capital_words, tokenize
 
 __all__ = ["Response", "loose_variants"]
 
@@ -59,6 +59,11 @@ class Response:
     def tokens(self) -> tuple[str, ...]:
         """Return words and punctuation marks, see :mod:`evalsuite.verifiers.instructions.tokens`."""
         return tuple(tokenize(self.sentences))
+
+    @cached_property
+    def capital_words(self) -> int:
+        """Return the number of tokens that have capital letters only."""
+        return count_capital_words(self.text)
 
     @cached_property
     def language(self) -> str | None:

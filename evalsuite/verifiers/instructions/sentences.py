@@ -27,8 +27,6 @@ _TRAILING_QUOTES = re.compile(r"[\"')\]}\u2018\u2019\u201c\u201d\xab\xbb]+?(?:\s
 _NUMBER = re.compile(r"-?[.,]?\d[\d,.-]*\.?")  # any decimal digit, as in Punkt
 _INITIAL = re.compile(r"[^\W\d]\.")
 _ELLIPSIS = re.compile(r"\.\.+")
-_PLAIN = re.compile(r"[A-Za-z]{2,}")
-_SPACES = " \t\n\r\v\f"
 
 # Bits of Tables.orthography: the word was seen at the beginning, inside, or at an unknown place of a sentence.
 _BEGIN_UPPER, _INSIDE_UPPER, _UNKNOWN_UPPER, _BEGIN_LOWER, _INSIDE_LOWER, _UNKNOWN_LOWER = (1 << n for n in range(1, 7))
@@ -65,31 +63,27 @@ def _spans(text: str, tables: Tables) -> Iterator[tuple[int, int]]:
 
 def _candidates(text: str) -> Iterator[tuple[re.Match[str], str]]:
     """Yield candidates with the word before each; of several in one word only the last, as Punkt has it."""
+    spaces = [space for space in " \t\n\r\v\f" if space in text]
     previous: re.Match[str] | None = None
     word_start, word_stop = 0, 0
     for candidate in _CANDIDATE.finditer(text):
-        space = _last_space(text, word_stop, candidate.start())
-        if previous is not None and (space > word_stop or word_start == word_stop):
+        stop = candidate.start()
+        last_space = max((text.rfind(space, word_stop, stop) for space in spaces), default=-1)
+        if previous is not None and (last_space > word_stop or word_start == word_stop):
             yield previous, text[word_start:word_stop]
-        if space > word_stop:
-            word_start = space + 1
-        previous, word_stop = candidate, candidate.start()
+        if last_space > word_stop:
+            word_start = last_space + 1
+        previous, word_stop = candidate, stop
     if previous is not None:
         yield previous, text[word_start:word_stop]
-
-
-def _last_space(text: str, start: int, stop: int) -> int:
-    return max(text.rfind(space, start, stop) for space in _SPACES)
 
 
 def _breaks(word: str, candidate: re.Match[str], tables: Tables) -> bool:
     """Tell whether a sentence ends at ``candidate``, which follows ``word``."""
     mark = candidate[0]
-    if candidate["next"] and _PLAIN.fullmatch(word):
-        if mark != ".":
-            return True
-        if word.lower() not in tables.never_plain:
-            return True
+    plain = candidate["next"] and len(word) > 1 and word.isalpha()
+    if plain and (mark != "." or word.lower() not in tables.never_plain):
+        return True
     context = word + mark + candidate["after"]
     return _contains_break(_annotated(context, tables))
 

@@ -88,7 +88,7 @@ class CapitalWords(Constraint):
 
     def holds(self, response: Response) -> bool:
         """Count the tokens of which all letters are capitals."""
-        return self.capital_relation.holds(sum(token.isupper() for token in response.tokens), self.capital_frequency)
+        return self.capital_relation.holds(response.capital_words, self.capital_frequency)
 
 
 @dataclass(frozen=True)

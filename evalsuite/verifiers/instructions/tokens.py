@@ -11,11 +11,18 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-__all__ = ["tokenize"]
+__all__ = ["count_capital_words", "tokenize"]
 
 _CLOSING = r"""(?:[\])}>\u00bb\u201d\u2019 ]|(?<![ (\[{<])"|(?<![ (\[{<])''|'(?!'))"""
 _FINAL_PERIOD = re.compile(rf"(?<=[^.])\.(?={_CLOSING}*+\s*$)")
 _CLITIC_STEMS = frozenset({"cannot", "gimme", "gonna", "gotta", "lemme", "wanna"})
+_CLOSERS = r"""[)\]}>*;?!"@#$%&\u00bb\u201d\u2019]"""
+#: Chunks that come apart by inspection: a word or number, perhaps with a clitic, between marks that stand alone.
+_SIMPLE = re.compile(
+    r"""(?P<opening>[(\[{<*;?!"@#$%&\u00ab\u201c\u2018\u201e]*)"""
+    r"(?P<core>[A-Za-z0-9]+|[0-9]+(?:[.,][0-9]+)+|[A-Za-z]+?(?=n't|'))(?P<clitic>n't|'(?:[smd]|ll|re|ve))?"
+    rf"(?P<closing>{_CLOSERS}*[,:]?{_CLOSERS}*)"
+)
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -50,16 +57,31 @@ def tokenize(sentences: Iterable[str]) -> Iterator[str]:
     """Yield the words and punctuation marks of ``sentences`` in order."""
     for sentence in sentences:
         for chunk in _FINAL_PERIOD.sub(" . ", sentence).split():
-            if chunk.isalpha() and len(chunk) < 5:
+            if chunk.isalpha() and chunk.lower() not in _CLITIC_STEMS:
                 yield chunk
             else:
                 yield from _split(chunk)
 
 
+def count_capital_words(text: str) -> int:
+    """Return how many tokens of ``text`` have capital letters only; where sentences end makes no difference to them."""
+    count = 0
+    for chunk in text.split():
+        if chunk != chunk.lower():
+            if chunk.isalpha() and chunk.lower() not in _CLITIC_STEMS:
+                count += chunk.isupper()
+            else:
+                count += sum(map(str.isupper, _split(chunk)))
+    return count
+
+
 @lru_cache(maxsize=1 << 16)
 def _split(chunk: str) -> tuple[str, ...]:
-    if chunk.isalpha() and chunk.lower() not in _CLITIC_STEMS:
-        return (chunk,)
+    simple = _SIMPLE.fullmatch(chunk)
+    if simple and simple["core"].lower() not in _CLITIC_STEMS:
+        opening, core, clitic, closing = simple.groups(default="")
+        parts = (*opening, core, clitic, *closing)
+        return tuple("''" if part == '"' else part for part in parts if part)
     text = f" {chunk} "
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal, get_args
 
 from evalsuite.verifiers.base import BadReference, TextVerifier
-from evalsuite.verifiers.instructions import gold
+from evalsuite.verifiers.instructions import gold, gold_ifbench
 from evalsuite.verifiers.instructions.constraint import Constraint
 from evalsuite.verifiers.instructions.registry import BENCHMARK, REWARD, build
 from evalsuite.verifiers.instructions.response import Response, loose_variants
@@ -73,7 +74,7 @@ class Instructions(TextVerifier):
     def gold(self, reference: Any) -> str:
         """Return a completion made up to satisfy every constraint of ``reference``."""
         constraints = [constraint for _, constraint in self._constraints(reference)]
-        for candidate in gold.candidates(constraints):
+        for candidate in chain(gold_ifbench.candidates(constraints), gold.candidates(constraints)):
             if candidate.strip() and all(self._followed(constraints, candidate)):
                 return candidate
         raise BadReference("no completion could be made up that satisfies all constraints at once")
