@@ -50,6 +50,7 @@ class Confinement:
         readable = readable_paths(plan.packages)
         if plan.namespaces:
             namespaces.enter(readable, plan.disk_mb)
+        linux.limit_capabilities()
         self.box = namespaces.BOX if plan.namespaces else plan.box
         self._rules = landlock.ruleset((*readable, *_DEVICES), (self.box, os.devnull)) if plan.landlock else None
         self._filters = {count: seccomp.build_filter(count) for count in (0, 1)} if plan.seccomp else {}

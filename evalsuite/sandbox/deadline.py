@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from types import FrameType
 
+from evalsuite.sandbox import placement
 from evalsuite.sandbox.jobs import Limits
 
 __all__ = ["TestsOverran", "deadline"]
@@ -20,17 +21,25 @@ class TestsOverran(BaseException):
 
 @contextlib.contextmanager
 def deadline(limits: Limits) -> Iterator[None]:
-    """Raise :class:`TestsOverran` in the block after ``cpu_s`` of this process or ``wall_s``. Main thread only."""
+    """Raise :class:`TestsOverran` in the block after ``cpu_s`` of this process or ``wall_s``. Main thread only.
+
+    Until the job proves to be a long one, this process also stays on its processor (:mod:`.placement`).
+    """
     armed = True
 
     def ring(number: int, frame: FrameType | None) -> None:
         if armed:
             raise TestsOverran("the tests took too long")
 
+    def spread(number: int, frame: FrameType | None) -> None:
+        placement.let_loose()
+        signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, limits.wall_s + _GRACE_S if armed else 0)
+
     signal.signal(signal.SIGPROF, ring)
-    signal.signal(signal.SIGALRM, ring)
+    signal.signal(signal.SIGALRM, spread)
     signal.setitimer(signal.ITIMER_PROF, limits.cpu_s + _GRACE_S)
-    signal.setitimer(signal.ITIMER_REAL, limits.wall_s + _GRACE_S)
+    signal.setitimer(signal.ITIMER_REAL, placement.SHORT_S)
     try:
         yield
     finally:

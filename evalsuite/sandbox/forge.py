@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from evalsuite.sandbox import placement
 from evalsuite.sandbox.bootstrap import ENVIRONMENT, arguments
 from evalsuite.sandbox.jobs import Limits
 from evalsuite.sandbox.wire import Closed, Wire, receive_datagram, send_datagram
@@ -77,7 +78,9 @@ class Forge:
         control = self._zygotes.get(preload) or self._start(preload)
         ours, theirs = socket.socketpair()
         try:
-            send_datagram(control, dataclasses.asdict(limits), [theirs.fileno(), *streams])
+            processor = placement.current()
+            placement.stay_on(processor)
+            send_datagram(control, {"limits": dataclasses.asdict(limits), "processor": processor}, [theirs.fileno(), *streams])
         except Closed as error:
             ours.close()
             self._lose(preload)
@@ -92,6 +95,7 @@ class Forge:
         finally:
             ours.close()
             worker.ending = self._stop(control, preload)
+            placement.let_loose()
 
     def _stop(self, control: socket.socket, preload: tuple[str, ...]) -> Ending:
         try:

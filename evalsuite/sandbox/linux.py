@@ -16,6 +16,7 @@ __all__ = [
     "forbid_new_privileges",
     "hide_memory",
     "kill_with_parent",
+    "limit_capabilities",
     "own_orphans",
     "prctl",
 ]
@@ -80,12 +81,16 @@ def hide_memory() -> None:
     prctl(_PR_SET_DUMPABLE, 0)
 
 
-def drop_capabilities() -> None:
-    """Give up every capability for good, root's included."""
+def limit_capabilities() -> None:
+    """Make sure that no later exec regains a capability; those held now stay until :func:`drop_capabilities`."""
     for capability in range(_LAST_POSSIBLE_CAPABILITY + 1):
         try:
             prctl(_PR_CAPBSET_DROP, capability)
         except LinuxCall:  # past the kernel's last capability, or without CAP_SETPCAP: then nothing can be regained
             break
+
+
+def drop_capabilities() -> None:
+    """Give up every capability, root's included."""
     header = _CAPABILITY_VERSION_3.to_bytes(4, "little") + bytes(4)
     call("capset", header, bytes(24))

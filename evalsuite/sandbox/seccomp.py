@@ -11,7 +11,7 @@ import ctypes
 import os
 import platform
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from evalsuite.sandbox.linux import call
@@ -19,7 +19,8 @@ from evalsuite.sandbox.syscalls import ALWAYS_ALLOWED, AUDIT_ARCH, PROCESS_CALLS
 
 __all__ = ["build_filter", "install"]
 
-_LOAD, _JUMP_EQUAL, _JUMP_GREATER_OR_EQUAL, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_LOAD, _RETURN = 0x20, 0x06
+_JUMP_EQUAL, _JUMP_GREATER, _JUMP_GREATER_OR_EQUAL, _JUMP_ANY_BIT = 0x15, 0x25, 0x35, 0x45
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
 _NOT_PERMITTED, _NOT_IMPLEMENTED = 0x00050000 | 1, 0x00050000 | 38
 _NUMBER_OFFSET, _ARCH_OFFSET, _ARGUMENTS_OFFSET = 0, 4, 16
@@ -66,9 +67,8 @@ def build_filter(processes: int) -> bytes:
     program += _rule("fcntl", _if_one_of(1, _FCNTL_COMMANDS))
     program += _rule("ioctl", _if_one_of(1, _IOCTL_REQUESTS))
     program += _rule("prctl", _if_one_of(0, _PRCTL_OPTIONS))
-    for name in ALWAYS_ALLOWED + (PROCESS_CALLS if processes else ()):
-        program += _rule(name, [(_RETURN, 0, 0, _ALLOW)])
-    program.append((_RETURN, 0, 0, _NOT_PERMITTED))
+    names = ALWAYS_ALLOWED + (PROCESS_CALLS if processes else ())
+    program += _search(_ranges(numbers()[name] for name in names if name in numbers()))
     return b"".join(struct.pack("HBBI", *instruction) for instruction in program)
 
 
@@ -86,6 +86,32 @@ def _rule(name: str, action: Sequence[Instruction]) -> list[Instruction]:
     if number is None:
         return []
     return [(_JUMP_EQUAL, 0, len(action), number), *action]
+
+
+def _ranges(allowed: Iterable[int]) -> list[tuple[int, int]]:
+    """Return the numbers as ranges without gaps, ascending, both ends included."""
+    ranges: list[tuple[int, int]] = []
+    for number in sorted(allowed):
+        if ranges and ranges[-1][1] == number - 1:
+            ranges[-1] = (ranges[-1][0], number)
+        else:
+            ranges.append((number, number))
+    return ranges
+
+
+def _search(ranges: Sequence[tuple[int, int]]) -> list[Instruction]:
+    """Return a binary search: the kernel runs the filter for every call there is when it is installed."""
+    if len(ranges) == 1:
+        ((low, high),) = ranges
+        return [
+            (_JUMP_GREATER_OR_EQUAL, 0, 2, low),
+            (_JUMP_GREATER, 1, 0, high),
+            (_RETURN, 0, 0, _ALLOW),
+            (_RETURN, 0, 0, _NOT_PERMITTED),
+        ]
+    middle = len(ranges) // 2
+    lower = _search(ranges[:middle])
+    return [(_JUMP_GREATER_OR_EQUAL, len(lower), 0, ranges[middle][0]), *lower, *_search(ranges[middle:])]
 
 
 def _if_one_of(argument: int, accepted: Sequence[int]) -> list[Instruction]:

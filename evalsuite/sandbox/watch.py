@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Callable
 
+from evalsuite.sandbox import placement
 from evalsuite.sandbox.jobs import Limits
 
 __all__ = ["Watch"]
@@ -22,6 +23,7 @@ class Watch:
     def __init__(
         self, process: int, control: socket.socket, limits: Limits, disk_used: Callable[[], int] | None
     ) -> None:
+        self._process = process
         self._clock = (~process << 3) | 2  # CLOCK_PROCESS_CPUTIME_ID of another process
         self._limits = limits
         self._disk_used = disk_used
@@ -38,8 +40,8 @@ class Watch:
 
     def until_end(self) -> str:
         """Return why the wait is over: ``ended``, ``stopped``, ``cpu``, ``wall`` or ``disk``. Kills nothing."""
+        pause = min(placement.SHORT_S, self._pause())
         while True:
-            pause = self._pause()
             ready = {descriptor for descriptor, _ in self._poll.poll(max(_SHORTEST_S, pause) * 1000)}
             if self._control in ready:
                 return "stopped"
@@ -48,6 +50,8 @@ class Watch:
             passed = self._limit_passed()
             if passed:
                 return passed
+            placement.let_loose(self._process)
+            pause = self._pause()
 
     def _pause(self) -> float:
         left = min(self._limits.cpu_s - self._cpu_s(), self._deadline - time.monotonic())

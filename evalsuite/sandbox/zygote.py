@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from evalsuite.sandbox import worker
+from evalsuite.sandbox import placement, worker
 from evalsuite.sandbox.confinement import Confinement, Plan
 from evalsuite.sandbox.jobs import Limits
 from evalsuite.sandbox.sweep import Sweeper
@@ -72,7 +72,8 @@ def _preload(modules: Sequence[str]) -> None:
 
 def _serve_one(control: socket.socket, confinement: Confinement, sweeper: Sweeper) -> None:
     request, descriptors = receive_datagram(control, _DESCRIPTORS)
-    limits = Limits(**request)
+    limits = Limits(**request["limits"])
+    placement.stay_on(request["processor"])
     child = os.fork()
     if child == 0:
         control.close()
