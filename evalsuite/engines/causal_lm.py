@@ -118,8 +118,9 @@ class CausalLM:
 
         cache = new_cache(self._model)
         if prefix is not None:
-            for index, (keys, values) in enumerate(prefix.layers):
-                cache.update(keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1), index)
+            for layer, (keys, values) in zip(cache.layers, prefix.layers, strict=True):
+                layer.lazy_initialization(keys, values)
+                layer.keys, layer.values = keys.expand(rows, -1, -1, -1), values.expand(rows, -1, -1, -1)
         columns = len(prefix.tokens) if prefix else 0
         return Block(cache, torch.ones((rows, columns), dtype=torch.long, device=self.device))
 

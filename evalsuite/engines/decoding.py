@@ -134,13 +134,13 @@ class Decoder:
         assert self._block is not None
         logits = self._model.step(self._block, [row.completion[-1:] for row in self._active])
         going = self._extend(self._active, logits[:, -1])
-        if len(going) == len(self._active):
-            return
-        self._active = [self._active[index] for index in going]
-        if going:
-            self._block.select(going)
-        else:
-            self._block = None
+        ended = sorted(set(range(len(self._active))) - set(going))
+        if not going:
+            self._active, self._block = [], None
+        elif ended:
+            rows = self._active
+            self._active = [rows[index] for index in going]  # should dropping run out of memory
+            self._active = [rows[index] for index in self._block.drop(ended)]
 
     def _extend(self, rows: Sequence[Row], logits: torch.Tensor) -> list[int]:
         """Give each row its next token, set the ended ones aside, and return the places of those that go on."""
