@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -31,7 +31,7 @@ from evalsuite.engines.base import (
     LogLikelihoods,
 )
 from evalsuite.engines.openai_client import OpenAIClient, connect
-from evalsuite.engines.openai_http import CircuitBreaker, Endpoint, Unanswered
+from evalsuite.engines.openai_http import NO_KEY, CircuitBreaker, Endpoint, Unanswered
 from evalsuite.engines.openai_server import Server, ServerKind, probe
 from evalsuite.engines.openai_wire import DIALECTS
 from evalsuite.engines.streaming import run_concurrently, stream
@@ -58,12 +58,13 @@ unfinished assistant turn (``continue_final_message``); templates that trim mess
 class OpenAIOptions:
     """How to reach a server and how to use it.
 
-    ``base_url`` falls back to ``OPENAI_BASE_URL`` and then to OpenAI, ``api_key`` to ``OPENAI_API_KEY``. ``timeout`` is
-    in seconds a request, ``backoff`` the first wait before a retry, which doubles from then on.
+    ``base_url`` falls back to ``OPENAI_BASE_URL`` and then to OpenAI. ``api_key_env`` names the environment variable
+    that holds the key: options are written into the run folder, so they hold no secrets. ``timeout`` is in seconds a
+    request, ``backoff`` the first wait before a retry, which doubles from then on.
     """
 
     base_url: str | None = None
-    api_key: str | None = field(default=None, repr=False)
+    api_key_env: str = "OPENAI_API_KEY"
     concurrency: int = 32
     timeout: float = 600.0
     retries: int = 8
@@ -81,14 +82,20 @@ class OpenAIOptions:
 
     def endpoint(self) -> Endpoint:
         """Resolve address and key against the environment."""
+        if "@" in (self.base_url or ""):
+            raise InvalidInput(
+                "openai engine: a password in base_url would be written down: use OPENAI_BASE_URL for it"
+            )
         url = (self.base_url or os.environ.get("OPENAI_BASE_URL") or _OPENAI_URL).rstrip("/")
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise InvalidInput(f"openai engine: base_url {url!r} is not an address such as http://localhost:8000/v1")
-        key = self.api_key or os.environ.get("OPENAI_API_KEY")
+            raise InvalidInput("openai engine: base_url must be an address such as http://localhost:8000/v1")
+        key = os.environ.get(self.api_key_env)
         if not key and parts.hostname == "api.openai.com":
-            raise InvalidInput(f"openai engine: {url} needs a key: set OPENAI_API_KEY, or base_url to your own server")
-        return Endpoint(url, key or "none", self.timeout, self.retries, self.backoff)
+            raise InvalidInput(
+                f"openai engine: {url} needs a key: set {self.api_key_env}, or base_url to your own server"
+            )
+        return Endpoint(url, key or NO_KEY, self.timeout, self.retries, self.backoff)
 
 
 class OpenAIEngine:

@@ -45,9 +45,7 @@ async def connect(endpoint: Endpoint, model: str, kind: ServerKind, prefill: str
     """Open the connections of one run; retries are :func:`~evalsuite.engines.openai_http.post_json`'s."""
     from openai import AsyncOpenAI
 
-    async with AsyncOpenAI(
-        base_url=endpoint.url, api_key=endpoint.api_key, timeout=endpoint.timeout, max_retries=0
-    ) as http:
+    async with AsyncOpenAI(**endpoint.client_settings(), max_retries=0) as http:
         yield OpenAIClient(http, endpoint, model, kind, prefill)
 
 

@@ -23,10 +23,13 @@ from evalsuite.errors import EngineError, EvalsuiteError, InvalidInput
 if TYPE_CHECKING:
     from openai import APIError, APIStatusError, AsyncOpenAI
 
-__all__ = ["BadReply", "CircuitBreaker", "Endpoint", "Unanswered", "decode", "explain", "post_json"]
+__all__ = ["NO_KEY", "BadReply", "CircuitBreaker", "Endpoint", "Unanswered", "decode", "explain", "post_json"]
 
 Parsed = TypeVar("Parsed")
 Blame = Literal["request", "server", "unclear"]
+
+#: Sent to servers that ask for no key, since the client insists on one.
+NO_KEY = "evalsuite-has-no-key"
 
 _LONGEST_BACKOFF = 60.0
 _LONGEST_RETRY_AFTER = 600.0
@@ -53,6 +56,10 @@ class Endpoint:
         """The address without user name and password."""
         parts = urlsplit(self.url)
         return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+    def client_settings(self) -> dict[str, Any]:
+        """Return the arguments of an OpenAI client."""
+        return {"base_url": self.url, "api_key": self.api_key, "timeout": self.timeout}
 
     def redacted(self, text: str) -> str:
         """Return ``text`` on one line, shortened, without the API key."""
@@ -207,7 +214,9 @@ def _explain_status(problem: APIStatusError, endpoint: Endpoint) -> EvalsuiteErr
     if _is_out_of_quota(problem):
         return EngineError(f"{where}: the account is out of quota: {said}")
     if problem.status_code == 401:
-        return InvalidInput(f"{where} does not accept the API key: set OPENAI_API_KEY or the api_key option")
+        return InvalidInput(
+            f"{where} does not accept the API key: set OPENAI_API_KEY, or api_key_env to the variable that holds it"
+        )
     if problem.status_code in (403, 404):
         return InvalidInput(f"{where} refuses access to the model or does not know it: {said}")
     if problem.code in ("unsupported_parameter", "unsupported_value"):

@@ -50,7 +50,7 @@ def probe(endpoint: Endpoint, model: str) -> Server:
     from openai import OpenAI
 
     patience = replace(endpoint, timeout=min(endpoint.timeout, _PROBE_SECONDS))
-    with OpenAI(base_url=endpoint.url, api_key=endpoint.api_key, timeout=patience.timeout, max_retries=2) as client:
+    with OpenAI(**patience.client_settings(), max_retries=2) as client:
         cards = _model_cards(client, patience)
         kind = _kind(endpoint.url, cards)
         version = _version(client, endpoint.url) if kind is ServerKind.VLLM else None

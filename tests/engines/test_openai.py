@@ -70,6 +70,8 @@ class Server:
             protocol_version = "HTTP/1.1"
 
             def do_GET(self) -> None:
+                with server.lock:
+                    server.headers.append({name.lower(): value for name, value in self.headers.items()})
                 pages = {
                     "/v1/models": {"data": [{"id": "tiny", "owned_by": server.owner, "max_model_len": 64}]},
                     "/version": {"version": "1.2.3"},
@@ -82,7 +84,7 @@ class Server:
                     server.busy += 1
                     server.most_busy = max(server.busy, server.most_busy)
                     server.bodies.append((self.path, body))
-                    server.headers.append(dict(self.headers))
+                    server.headers.append({name.lower(): value for name, value in self.headers.items()})
                     number = len(server.bodies)
                 reply = server.script(number, self.path, body)
                 if reply.hang:
@@ -129,13 +131,14 @@ def serve() -> Iterator[Callable[..., Server]]:
 
 
 @pytest.fixture(autouse=True)
-def _no_threads_left() -> Iterator[None]:
+def _key_and_no_threads_left(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
     yield
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("evalsuite")]
 
 
 def engine(server: Server, model: str = "tiny", **options: Any) -> OpenAIEngine:
-    settings = {"base_url": server.url, "api_key": KEY, "backoff": 0.001, "timeout": 5.0, **options}
+    settings = {"base_url": server.url, "backoff": 0.001, "timeout": 5.0, **options}
     return OpenAIEngine(model, OpenAIOptions(**settings))
 
 
@@ -293,10 +296,12 @@ class TestServerDialects:
         with pytest.raises(UnknownName, match="tiny"):
             engine(serve(echo_number, owner="vllm"), model="tinny").generate(ask())
 
-    def test_identity_tells_the_server_and_no_secret(self, serve: Callable[..., Server]) -> None:
+    def test_identity_tells_the_server_and_no_secret(
+        self, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         server = serve(echo_number, owner="vllm")
-        with_password = server.url.replace("//", "//me:hunter2@")
-        identity = engine(server, base_url=with_password).identity()
+        monkeypatch.setenv("OPENAI_BASE_URL", server.url.replace("//", "//me:hunter2@"))
+        identity = engine(server, base_url=None).identity()
         assert identity["server"] == server.url
         assert (identity["server_kind"], identity["server_version"], identity["context_length"]) == (
             "vllm",
@@ -304,9 +309,17 @@ class TestServerDialects:
             64,
         )
         assert "hunter2" not in repr(identity)
-        assert KEY not in repr(identity) + repr(OpenAIOptions(api_key=KEY)) + repr(
-            OpenAIOptions(api_key=KEY).endpoint()
-        )
+        assert KEY not in repr(identity) + repr(OpenAIOptions().endpoint())
+
+    def test_the_key_is_sent_from_the_variable_that_is_named(
+        self, serve: Callable[..., Server], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MY_KEY", "mine")
+        server = serve(echo_number)
+        list(engine(server).generate(ask()))
+        list(engine(server, api_key_env="MY_KEY").generate(ask()))
+        sent = [headers["authorization"] for headers in server.headers]
+        assert sent == [f"Bearer {KEY}"] * 2 + ["Bearer mine"] * 2
 
 
 class TestNothingButAnAnswerIsAnAnswer:
@@ -501,6 +514,11 @@ class TestOptions:
     def test_impossible_values(self, wrong: dict[str, Any]) -> None:
         with pytest.raises(UserError):
             OpenAIOptions(**wrong)
+
+    def test_a_password_is_not_taken_as_an_option(self) -> None:
+        with pytest.raises(InvalidInput, match="OPENAI_BASE_URL") as caught:
+            OpenAIOptions(base_url="http://me:hunter2@here/v1").endpoint()
+        assert "hunter2" not in str(caught.value)
 
     @pytest.mark.parametrize("url", ["localhost:8000", "http://", "ftp://x/v1", "/v1"])
     def test_impossible_addresses(self, url: str) -> None:
