@@ -1,7 +1,7 @@
 """User, process, mount, network, IPC and host-name namespaces, and a file system of read-only mounts and one tmpfs.
 
 No root is needed where the kernel allows unprivileged user namespaces. Inside there is no /proc, no network device, no
-process but the sandbox's own, and nothing to write but ``/tmp``, whose size is bounded.
+process but the sandbox's own, and nothing to write but one directory of bounded size, which ``/tmp`` leads to.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from evalsuite.sandbox.linux import call
 
 __all__ = ["BOX", "enter", "fresh_box"]
 
-#: The only writable directory inside.
-BOX: Final = "/tmp"
+#: The only writable directory inside. Not ``/tmp``: the interpreter itself may be installed below that.
+BOX: Final = "/evalsuite-box"
 
 _NEW_MOUNTS, _NEW_UTS, _NEW_IPC = 0x00020000, 0x04000000, 0x08000000
 _NEW_USER, _NEW_PIDS, _NEW_NETWORK = 0x10000000, 0x20000000, 0x40000000
@@ -65,6 +65,8 @@ def _change_root(readable: Iterable[str], disk_mb: int) -> None:
     for path in _DEVICES:
         _show(path, new_root + path, devices=0)
     Path(new_root + BOX).mkdir()
+    if not os.path.lexists(new_root + "/tmp"):
+        Path(new_root + "/tmp").symlink_to(BOX)
     os.chdir(new_root)
     call("pivot_root", _path("."), _path("."))
     call("umount2", _path("."), _DETACH)
