@@ -79,3 +79,12 @@ def test_lists_tasks_beside_a_users_own_files(python: Path, users_folder: Path, 
     listed = json.loads(run([*command, "list", "--json"], users_folder))
     names = {task["name"] for task in listed}
     assert names == {path.stem for path in (ROOT / "tasks").rglob("*.toml")}
+
+
+@pytest.mark.parametrize(("model", "suite"), [("demo", ["--suite", "demo"]), ("fake:gold", ["--tasks", "humaneval"])])
+def test_evaluates_beside_a_users_own_files(python: Path, users_folder: Path, model: str, suite: list[str]) -> None:
+    """With the bundled model; and with judged code in a sandbox whose interpreter lies in the temporary folder."""
+    asked = ["run", "--model", model, *suite, "--limit", "2", "--output", "run", "--json"]
+    scores = json.loads(run([python, "-m", "evalsuite", *asked], users_folder))
+    assert scores["complete"]
+    assert scores["errors"] == 0
