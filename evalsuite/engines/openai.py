@@ -147,7 +147,7 @@ class OpenAIEngine:
         return {
             "engine": self.name,
             "model": self._model,
-            "weights": server.weights,
+            "served_from": server.served_from,
             "server": self._endpoint.shown,
             "server_kind": server.kind.value,
             "server_version": server.version,

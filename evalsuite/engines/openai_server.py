@@ -35,7 +35,7 @@ class Server:
     kind: ServerKind
     version: str | None = None
     models: tuple[str, ...] = ()
-    weights: str | None = None
+    served_from: str | None = None
     context_length: int | None = None
 
 
@@ -58,7 +58,7 @@ def probe(endpoint: Endpoint, model: str) -> Server:
     if kind is not ServerKind.UNKNOWN and models and model not in models:
         raise UnknownName(f"model at {endpoint.shown}", model, models)
     card = next((card for card in cards if card["id"] == model), {})
-    return Server(kind, version, models, weights=card.get("root"), context_length=card.get("max_model_len"))
+    return Server(kind, version, models, served_from=card.get("root"), context_length=card.get("max_model_len"))
 
 
 def _model_cards(client: OpenAI, endpoint: Endpoint) -> list[Mapping[str, Any]]:
