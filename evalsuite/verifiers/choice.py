@@ -24,7 +24,7 @@ _DEFAULT = (
     Pattern(rf"(?i:answer\s*:)\s*[\*\$]*\s*\(?([A-Z]){_END}", "last"),
     Pattern(r"(?<![A-Za-z0-9])\(?([A-Z])\)?\**\s+is\s+(?:the\s+)?(?:correct|right|best)", "last"),
     Pattern(r"\(([A-Z])\)", "last"),
-    Pattern(rf"(?m)^\s*\**([A-Z]){_END}(?:[.):]|\**\s*$)", "last"),
+    Pattern(rf"(?m)^[ \t]*\**([A-Z]){_END}(?:[.):]|\**\s*$)", "last"),
 )
 
 

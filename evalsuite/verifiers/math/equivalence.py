@@ -25,8 +25,10 @@ __all__ = ["MAX_LENGTH", "agree", "decide", "quick"]
 MAX_LENGTH = 400
 
 _MEMORY = 32_768
+_MAX_EFFORT = 60
 _GROUPED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])")
 _BRACKETED = ("(", "[", "\\{", "\\begin")
+_MATHEMATICAL = re.compile(r"[0-9\\]")
 _TEXTUAL = re.compile(r"\(?\\text ?\{[^{}]*\}\)?|[A-Za-z][A-Za-z ]+")
 _DECORATION = re.compile(r"\\text ?|[{}()\s.]")
 # Signs and words that make a statement out of a value; SymPy-based checkers take the convenient half of it.
@@ -43,6 +45,10 @@ def decide(gold: str, answer: str, strictness: Strictness) -> str:
         return str(finding)
     if strictness == "reward" and _readings(tidy(gold))[0] is not None:
         return str(Finding.UNREADABLE)
+    if _is_hopeless(tidy(gold), tidy(answer)):
+        return str(Finding.VALUE)
+    if _effort(tidy(answer)) > _MAX_EFFORT:
+        return str(Finding.TOO_LARGE)
     if _states_more(tidy(gold), tidy(answer)):
         return str(Finding.CHAIN)
     same, reason = symbolic.decide(gold, answer)
@@ -130,6 +136,16 @@ def _items(node: Node) -> tuple[Node, ...]:
 
 def _plain(text: str) -> str:
     return _DECORATION.sub("", text).lower()
+
+
+def _is_hopeless(gold: str, answer: str) -> bool:
+    """Return whether ``answer`` is prose where ``gold`` is a number."""
+    return read_literal(gold) is not None and _MATHEMATICAL.search(answer) is None
+
+
+def _effort(text: str) -> int:
+    """Return how many brackets, powers and commands SymPy would have to work through."""
+    return sum(text.count(sign) for sign in "([{|^\\")
 
 
 def _states_more(gold: str, answer: str) -> bool:
