@@ -49,7 +49,7 @@ class WordCountRange(Constraint):
     max_words: int = field(metadata=COUNT)
 
     def holds(self, response: Response) -> bool:
-        r"""Count the runs of ``\w``."""
+        """Count words."""
         return self.min_words <= len(response.words) <= self.max_words
 
 
@@ -100,7 +100,7 @@ class PersonNames(Constraint):
 
     def holds(self, response: Response) -> bool:
         """Look for the names as whole words, minding their case."""
-        return len(PERSON_NAMES.intersection(response.words)) >= self.N
+        return len(PERSON_NAMES.intersection(_WORD.findall(response.text))) >= self.N
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from evalsuite.verifiers.instructions.word_lists import CAPITALS_BY_LATITUDE
 __all__ = ["CUSTOM"]
 
 _AFRICA = """
-    Algeria Angola Benin Botswana Burkina_Faso Burundi Cabo_Verde Cameroon Central_African_Republic Chad Comoros
-    Democratic_Republic_of_the_Congo Djibouti Egypt Equatorial_Guinea Eritrea Eswatini Ethiopia Gabon Gambia Ghana
-    Guinea Guinea-Bissau Ivory_Coast Kenya Lesotho Liberia Libya Madagascar Malawi Mali Mauritania Mauritius
-    Morocco Mozambique Namibia Niger Nigeria Republic_of_the_Congo Rwanda Senegal Seychelles Sierra_Leone Somalia South_Africa South_Sudan
-    Sudan Sao_Tome_and_Principe Tanzania Togo Tunisia Uganda Zambia Zimbabwe
+    " Algeria Angola Benin Botswana Burkina_Faso Burundi Cabo_Verde Cameroon Central_African_Republic Chad
+    Comoros Democratic_Republic_of_the_Congo Djibouti Egypt Equatorial_Guinea Eritrea Eswatini Ethiopia Gabon
+    Gambia Ghana Guinea Guinea-Bissau Ivory_Coast Kenya Lesotho Liberia Libya Madagascar Malawi Mali Mauritania
+    Mauritius Morocco Mozambique Namibia Niger Nigeria Republic_of_the_Congo Rwanda Senegal Seychelles
+    Sierra_Leone Somalia South_Africa South_Sudan Sudan Sao_Tome_and_Principe Tanzania Togo Tunisia Uganda
+    Zambia Zimbabwe
 """
 
 

@@ -21,7 +21,7 @@ class NumberOfWords(Constraint):
     relation: Relation = field(metadata=RELATION)
 
     def holds(self, response: Response) -> bool:
-        r"""Count the runs of ``\w``."""
+        """Count words."""
         return self.relation.holds(len(response.words), self.num_words)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import string
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from evalsuite.verifiers.instructions.language import detect_language
 from evalsuite.verifiers.instructions.punkt_tables import installed_tables
 from evalsuite.verifiers.instructions.sentences import split_sentences
 from evalsuite.verifiers.instructions.tokens import count_capital_words, tokenize
+from evalsuite.verifiers.instructions.words import split_words
 
 __all__ = ["Response", "loose_variants"]
 
-_WORD = re.compile(r"\w+")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
 
@@ -37,8 +36,8 @@ class Response:
 
     @cached_property
     def words(self) -> tuple[str, ...]:
-        r"""Return the runs of letters, digits and underscores (``\w+``)."""
-        return tuple(_WORD.findall(self.text))
+        """Return the words, see :mod:`evalsuite.verifiers.instructions.words`."""
+        return tuple(split_words(self.text))
 
     @cached_property
     def unpunctuated(self) -> str:

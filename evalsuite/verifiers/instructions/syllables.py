@@ -11,6 +11,7 @@ import string
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 
@@ -51,7 +52,7 @@ def count_syllables(word: str) -> int:
 
 
 def _by_rule(word: str) -> int:
-    groups = sum(1 for before, letter in zip(" " + word, word, strict=False) if letter in _VOWELS > {before})
+    groups = sum(letter in _VOWELS and before not in _VOWELS for before, letter in pairwise(f" {word}"))
     silent = word.endswith("e")
     sounded = len(word) > 2 and word.endswith("le") and word[-3] not in _VOWELS
     return groups - silent + sounded or 1
