@@ -97,7 +97,7 @@ def flexible_answers(segment: str) -> list[str]:
     everything.
     """
     candidates = []
-    phrase = _MINERVA.search(f"{segment} I hope it is correct.")
+    phrase = _MINERVA.search(f"{segment}I hope it is correct.")
     if phrase and phrase.group(1).strip() != "[invalidanswer]":
         candidates.append(phrase.group(1))
     found = [box.content for box in boxes(segment) if box.content]

@@ -45,7 +45,9 @@ def golds(mirror: Path) -> list[str]:
 
 def test_every_gold_answer_of_math_equals_itself_with_other_spacing(golds: list[str]) -> None:
     different = [
-        gold for gold in golds if quick(gold, f" {gold.replace(chr(92) + 'frac', chr(92) + 'dfrac')}. ", "reward") is not Finding.SAME
+        gold
+        for gold in golds
+        if quick(gold, f" {gold.replace(chr(92) + 'frac', chr(92) + 'dfrac')}. ", "reward") is not Finding.SAME
     ]
     assert different == []
 
@@ -107,11 +109,12 @@ def test_expanded_and_factored_polynomials_are_the_same(roots: list[int], shift:
     assert (decide(factored, f"{expanded}+{shift}", "eval") == "same") == (shift == 0)
 
 
-_FRAGMENTS = st.sampled_from(
-    "0 1 2 9 . , - + * / ^ _ = < > ( ) [ ] { } | ! % $ & : ; ' \\ x y e i pi or and not text \\frac \\sqrt \\text{ \\pi "
-    "\\left \\right \\{ \\} \\pm \\infty \\cup \\begin{pmatrix} \\end{pmatrix} \\\\ \\boxed{ \\log \\sin ^\\circ \\binom "
-    "\\overline{ \\lfloor \\le \\in 99999999 !!! ^^ 5 ５ √ ° ∞ é".split(" ")
+_PIECES = (
+    r"0 1 2 9 . , - + * / ^ _ = < > ( ) [ ] { } | ! % $ & : ; ' \ x y e i pi or and not text \frac \sqrt "
+    r"\text{ \pi \left \right \{ \} \pm \infty \cup \begin{pmatrix} \end{pmatrix} \\ \boxed{ \log \sin "
+    r"^\circ \binom \overline{ \lfloor \le \in 99999999 !!! ^^ 5 ５ √ ° ∞ é"
 )
+_FRAGMENTS = st.sampled_from(_PIECES.split())
 
 
 @settings(max_examples=1500, deadline=2000)
