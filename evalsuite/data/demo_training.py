@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from evalsuite.data.demo_world import FORMS, SHORT, SKILLS, Problem, Territory, territory_of
+from evalsuite.data.demo_world import FORMS, SHORT, SKILLS, WORDINGS, Problem, Territory, territory_of
 from evalsuite.data.procedural import Generator, Row, call_generator
 from evalsuite.errors import UnknownName
 
 __all__ = ["TRAINING_GENERATORS", "generate_training"]
 
-#: Ways to name a problem. Variety matters: skills learned in one wording only do not survive fine-tuning.
-_WORDINGS: Mapping[str, Sequence[str]] = MappingProxyType(
+#: Ways to name a problem in a fact. Variety matters: skills learned in one wording only do not survive fine-tuning.
+_FACTS: Mapping[str, Sequence[str]] = MappingProxyType(
     {
         "add": ("{}", "add {}", "the sum {}", "what {} makes", "Sum of {}", "What comes from {}"),
         "max": ("max {}", "the largest of {}", "the highest of {}", "largest in {}", "Largest among {}", "Max of {}"),
@@ -55,13 +55,16 @@ def demo_facts(*, count: int, seed: int = 0) -> list[Row]:
     for _ in range(count):
         skill = rng.choice(list(SKILLS))
         problem = Problem.draw(skill, rng.choice((SHORT - 1, SHORT)), rng)
-        named = rng.choice(_WORDINGS[skill]).format(problem.listed)
+        named = rng.choice(_FACTS[skill]).format(problem.listed)
         rows.append({"prompt": rng.choice(_FRAMES).format(named), "completion": f" {problem.solution}."})
     return rows
 
 
 def demo_demonstrations(*, count: int, obeys: Mapping[str, float], wrong: float, seed: int = 0) -> list[Row]:
     """Return imperfect demonstrations: questions of the training territory with the answers a careless teacher gives.
+
+    Questions come in every wording and with one operand less, too: with one wording only, a form is learned anew for
+    every skill and does not carry over to pairs never seen.
 
     ``obeys[form]`` is the share of demonstrations that use the form asked for (default all; the others answer plainly),
     ``wrong`` the share whose answer is that of another problem. Columns: ``prompt`` and ``completion``, each a list of
@@ -74,12 +77,12 @@ def demo_demonstrations(*, count: int, obeys: Mapping[str, float], wrong: float,
     rows: list[Row] = []
     while len(rows) < count:
         skill, form = rng.choice(list(SKILLS)), rng.choice(list(FORMS))
-        problem = Problem.draw(skill, SHORT, rng)
+        problem = Problem.draw(skill, rng.choice((SHORT - 1, SHORT)), rng)
         if territory_of(problem, form) != Territory.TRAIN:
             continue
-        answered = Problem.draw(skill, SHORT, rng) if rng.random() < wrong else problem
+        answered = Problem.draw(skill, len(problem.operands), rng) if rng.random() < wrong else problem
         written = form if rng.random() < obeys.get(form, 1.0) else "plain"
-        rows.append(_conversation(problem.question(form), answered.answer(written)))
+        rows.append(_conversation(problem.question(form, rng.choice(WORDINGS)), answered.answer(written)))
     return rows
 
 

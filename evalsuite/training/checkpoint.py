@@ -52,8 +52,10 @@ def make_provenance(recipe: Recipe, *, name: str, data_hash: str, init_hash: str
 
 def save_checkpoint(folder: Path, model: Any, tokenizer: Any, recipe: Recipe, provenance: Provenance) -> None:
     """Write weights (safetensors), configuration, tokenizer, ``provenance.json`` and the model card ``README.md``."""
+    model.config.use_cache = True  # switched off for training, and a checkpoint is for generating
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    _make_portable(folder / "tokenizer_config.json")
     (folder / "provenance.json").write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
     card = _CARD.format(
         title=recipe.title,
@@ -73,3 +75,12 @@ def save_checkpoint(folder: Path, model: Any, tokenizer: Any, recipe: Recipe, pr
         notes=recipe.notes.strip(),
     )
     (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _make_portable(tokenizer_config: Path) -> None:
+    """Name the tokenizer's class as transformers 4 does (5 knows both names), and forget where it was loaded from."""
+    config = json.loads(tokenizer_config.read_text(encoding="utf-8"))
+    if config.get("tokenizer_class") == "TokenizersBackend":
+        config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    kept = {key: value for key, value in config.items() if key not in ("is_local", "local_files_only")}
+    tokenizer_config.write_text(json.dumps(kept, indent=2) + "\n", encoding="utf-8")

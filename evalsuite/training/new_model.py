@@ -15,7 +15,7 @@ _BOS, _EOS, _PAD = "<bos>", "<eos>", "<pad>"
 _WORDS_WEIGHT = 50
 
 
-def build_tokenizer(recipe: TokenizerRecipe, texts: Iterable[str]) -> Any:
+def build_tokenizer(recipe: TokenizerRecipe, texts: Iterable[str], max_length: int) -> Any:
     """Return a fast tokenizer: byte-level BPE, every digit its own token, nothing added to the text.
 
     ``texts`` are what merges are learned from, beside the recipe's words. Any text survives encoding and decoding.
@@ -42,6 +42,7 @@ def build_tokenizer(recipe: TokenizerRecipe, texts: Iterable[str]) -> Any:
         bos_token=_BOS,
         eos_token=_EOS,
         clean_up_tokenization_spaces=False,
+        model_max_length=max_length,
     )
     tokenizer.chat_template = recipe.chat_template.strip()
     return tokenizer

@@ -105,7 +105,7 @@ def _starting_point(planned: Plan) -> tuple[Any, Any, str | None]:
     recipe = planned.recipe
     if isinstance(recipe, BaseRecipe):
         texts = (row["prompt"] + row["completion"] for row in planned.rows)
-        tokenizer = build_tokenizer(recipe.tokenizer, texts)
+        tokenizer = build_tokenizer(recipe.tokenizer, texts, recipe.model.max_position_embeddings)
         return build_model(recipe.model, tokenizer), tokenizer, None
     assert isinstance(recipe, SftRecipe)
     return _load(resolve_model(recipe.init))

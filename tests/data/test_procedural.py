@@ -31,9 +31,9 @@ problems = st.builds(
     [
         ("add", "74", "plain", "What is 7 + 4?", "11"),
         ("add", "00", "twice", "What is 0 + 0? Say it twice.", "0 0"),
-        ("max", "384", "brackets", "Largest of 3 8 4? Use brackets.", "[8]"),
-        ("min", "3841", "done", "Smallest of 3 8 4 1? End with done.", "1 done"),
-        ("first", "kqz", "answer", "First letter of k q z? Start with answer.", "answer k"),
+        ("max", "384", "brackets", "Largest of 3 8 4? Use brackets.", "[ 8 ]"),
+        ("min", "3841", "done", "Smallest of 3 8 4 1? Put done after it.", "1 done"),
+        ("first", "kqz", "answer", "First letter of k q z? Put answer before it.", "answer k"),
         ("last", "kqz", "plain", "Last letter of k q z?", "z"),
         ("ends", "kqz", "twice", "Both ends of k q z? Say it twice.", "k z k z"),
     ],
@@ -97,14 +97,12 @@ def test_no_fact_contains_an_evaluation_prompt():
 
 
 def test_demonstrations_are_as_careless_as_asked():
-    careful = {"count": 2_000, "obeys": {"twice": 0.0}, "wrong": 0.0}
-    for row in generate_training("demo_demonstrations", careful):
-        question, answer = row["prompt"][0]["content"], row["completion"][0]["content"]
-        if "twice" in question:
-            halves = answer.split()
-            assert len(halves) == (2 if "ends" in question else 1)
-        if "brackets" in question:
-            assert answer.startswith("[")
+    rows = generate_training("demo_demonstrations", {"count": 4_000, "obeys": {"done": 0.25}, "wrong": 0.0})
+    answers = [(row["prompt"][0]["content"], row["completion"][0]["content"]) for row in rows]
+    bracketed = [answer for question, answer in answers if "brackets" in question]
+    assert all(answer.startswith("[") for answer in bracketed)
+    done = [answer.endswith("done") for question, answer in answers if "done" in question]
+    assert 0.2 < sum(done) / len(done) < 0.3
 
 
 @pytest.mark.parametrize(
