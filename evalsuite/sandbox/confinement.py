@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from evalsuite.sandbox import landlock, limits, linux, namespaces, seccomp
@@ -15,6 +16,8 @@ __all__ = ["Confinement", "Plan", "readable_paths"]
 
 _SYSTEM_LIBRARIES = ("/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/lib", "/lib64")
 _SYSTEM_FILES = ("/etc/ld.so.cache",)
+_FIRST_OTHER_DESCRIPTOR = 4  # above the standard streams and the socket
+_MOST_DESCRIPTORS = 4096
 _DEVICES = ("/dev/zero", "/dev/random", "/dev/urandom")
 
 
@@ -28,6 +31,11 @@ class Plan:
     box: str
     disk_mb: int
     packages: tuple[str, ...]
+
+    @property
+    def as_nobody(self) -> bool:
+        """Whether programs must run as another user: as root, with no layer that protects files."""
+        return os.getuid() == 0 and not (self.landlock or self.namespaces)
 
     @classmethod
     def from_json(cls, fields: Mapping[str, Any]) -> Plan:
@@ -46,29 +54,41 @@ class Confinement:
     """The layers of a plan, prepared once in the zygote and put on by every process it forks."""
 
     def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-        readable = readable_paths(plan.packages)
+        self.plan = plan
         if plan.namespaces:
-            namespaces.enter(readable, plan.disk_mb)
+            namespaces.enter(readable_paths(plan.packages), plan.disk_mb)
+        else:
+            Path(plan.box).mkdir(mode=0o700)
+            if plan.as_nobody:
+                os.chown(plan.box, linux.NOBODY, linux.NOBODY)
         linux.limit_capabilities()
         self.box = namespaces.BOX if plan.namespaces else plan.box
-        self._rules = landlock.ruleset((*readable, *_DEVICES), (self.box, os.devnull)) if plan.landlock else None
+        self._rules = self._landlock_rules()
         self._filters = {count: seccomp.build_filter(count) for count in (0, 1)} if plan.seccomp else {}
 
-    @property
-    def has_namespaces(self) -> bool:
-        """Whether this process is the first of its own process namespace."""
-        return self._plan.namespaces
+    def renew_box(self) -> None:
+        """Put an empty directory in the place of the box; only with namespaces."""
+        namespaces.fresh_box(self.plan.disk_mb)
+        if self._rules is not None:
+            os.close(self._rules)
+        self._rules = self._landlock_rules()
 
     def put_on(self, bounds: Limits) -> None:
         """Confine this process for good. Only standard streams and the socket to the tester are open afterwards."""
         linux.kill_with_parent()
         limits.apply(bounds)
         os.chdir(self.box)
+        if self.plan.as_nobody:
+            linux.become_nobody()
         linux.forbid_new_privileges()
         if self._rules is not None:
             landlock.restrict(self._rules)
-            os.close(self._rules)
         linux.drop_capabilities()
         if self._filters:
             seccomp.install(self._filters[min(bounds.processes, 1)])
+        os.closerange(_FIRST_OTHER_DESCRIPTOR, _MOST_DESCRIPTORS)
+
+    def _landlock_rules(self) -> int | None:
+        if not self.plan.landlock:
+            return None
+        return landlock.ruleset((*readable_paths(self.plan.packages), *_DEVICES), (self.box, os.devnull))

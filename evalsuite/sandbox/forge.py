@@ -80,7 +80,9 @@ class Forge:
         try:
             processor = placement.current()
             placement.stay_on(processor)
-            send_datagram(control, {"limits": dataclasses.asdict(limits), "processor": processor}, [theirs.fileno(), *streams])
+            send_datagram(
+                control, {"limits": dataclasses.asdict(limits), "processor": processor}, [theirs.fileno(), *streams]
+            )
         except Closed as error:
             ours.close()
             self._lose(preload)

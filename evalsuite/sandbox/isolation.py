@@ -11,8 +11,8 @@ __all__ = ["Isolation", "Layer", "Level"]
 class Level(IntEnum):
     """Isolation from weak to strong. Tests are kept out of the program's process at every level.
 
-    ``BASIC``: resource limits, new session, empty environment, private directory, no capabilities. ``CONFINED``: also a
-    system-call filter and Landlock. ``NAMESPACED``: also own user, process, mount, network and IPC namespaces, with a
+    ``BASIC``: resource limits, new session, empty environment, private directory, no capabilities, not root.
+    ``CONFINED``: also a system-call filter and Landlock. ``NAMESPACED``: also own user, process, mount, network and IPC namespaces, with a
     bounded in-memory directory as the only place to write.
     """
 
@@ -38,6 +38,9 @@ class Layer:
     works: bool
     detail: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.name}: {self.detail or ('works' if self.works else 'does not work')}"
+
 
 @dataclass(frozen=True, slots=True)
 class Isolation:
@@ -55,6 +58,11 @@ class Isolation:
         if not (self.works("seccomp") and (self.works("landlock") or self.works("namespaces"))):
             return Level.BASIC
         return Level.NAMESPACED if self.works("namespaces") else Level.CONFINED
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether programs can be run at all without endangering the machine's files."""
+        return self.works("unprivileged") or self.works("landlock") or self.works("namespaces")
 
     @property
     def missing(self) -> tuple[Layer, ...]:

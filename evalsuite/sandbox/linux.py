@@ -10,7 +10,9 @@ from typing import Final
 from evalsuite.sandbox.syscalls import numbers
 
 __all__ = [
+    "NOBODY",
     "LinuxCall",
+    "become_nobody",
     "call",
     "drop_capabilities",
     "forbid_new_privileges",
@@ -29,6 +31,9 @@ _PR_SET_NO_NEW_PRIVS: Final = 38
 _CAPABILITY_VERSION_3: Final = 0x20080522
 _LAST_POSSIBLE_CAPABILITY: Final = 63
 _SIGKILL: Final = 9
+
+#: The number of the user and the group that own nothing.
+NOBODY: Final = 65534
 
 Argument = int | bytes | None | ctypes.Array[ctypes.c_char]
 
@@ -79,6 +84,13 @@ def own_orphans() -> None:
 def hide_memory() -> None:
     """Close ``/proc/<pid>/mem`` of this process to unprivileged processes of the same user."""
     prctl(_PR_SET_DUMPABLE, 0)
+
+
+def become_nobody() -> None:
+    """Give up root for the user that owns nothing."""
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
 
 
 def limit_capabilities() -> None:

@@ -65,6 +65,7 @@ def _change_root(readable: Iterable[str], disk_mb: int) -> None:
     for path in _DEVICES:
         _show(path, new_root + path, devices=0)
     Path(new_root + BOX).mkdir()
+    Path(new_root + "/dev/shm").symlink_to(BOX)  # named semaphores and shared memory count as files of the box
     if not os.path.lexists(new_root + "/tmp"):
         Path(new_root + "/tmp").symlink_to(BOX)
     os.chdir(new_root)

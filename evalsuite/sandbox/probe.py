@@ -39,7 +39,7 @@ def probe() -> Isolation:
 def main(rest: Sequence[str]) -> None:
     """Print the layers as JSON; runs in a bare interpreter of its own."""
     trials: dict[str, Callable[[], str]] = {
-        "rlimits": lambda: "",
+        "unprivileged": _try_unprivileged,
         "seccomp": _try_seccomp,
         "landlock": _try_landlock,
         "namespaces": _try_namespaces,
@@ -66,6 +66,16 @@ def _in_child(trial: Callable[[], str]) -> tuple[bool, str]:
     with os.fdopen(reader, "rb") as stream:
         text = stream.read().decode()
     return text.startswith("+"), text[1:]
+
+
+def _try_unprivileged() -> str:
+    """Without a layer that protects files, root must be able to run programs as somebody else."""
+    if os.getuid() != 0:
+        return "not root"
+    linux.become_nobody()
+    if not os.access(json.__file__, os.R_OK):
+        raise AssertionError("root, and other users cannot read this Python installation")
+    return "as nobody"
 
 
 def _try_seccomp() -> str:

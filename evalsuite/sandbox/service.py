@@ -38,8 +38,8 @@ def require(level: Level) -> None:
         InvalidInput: it does not; the message says which layer is missing and why.
     """
     found = probe()
-    if not found.works("rlimits") or found.level < level:
-        missing = "; ".join(f"{layer.name}: {layer.detail}" for layer in found.missing)
+    if not found.is_usable or found.level < level:
+        missing = "; ".join(map(str, found.missing))
         reached = found.level.name.lower()
         raise InvalidInput(
             f"isolation {level.name.lower()!r} is required, this machine reaches {reached!r} ({missing})"
@@ -50,6 +50,8 @@ class Service:
     """As many testers as there are processors, each with its own zygotes. Safe from any number of threads."""
 
     def __init__(self, isolation: Isolation) -> None:
+        if not isolation.is_usable:
+            raise InvalidInput("programs cannot be run safely here: " + "; ".join(map(str, isolation.missing)))
         self.isolation = isolation
         self._plan = _plan(isolation)
         self._most = len(os.sched_getaffinity(0))
@@ -140,7 +142,7 @@ def default_service() -> Service:
     require(Level.BASIC)
     isolation = probe()
     if isolation.level < Level.NAMESPACED:
-        missing = ", ".join(f"{layer.name} ({layer.detail})" for layer in isolation.missing)
+        missing = "; ".join(map(str, isolation.missing))
         _log.warning("programs run at isolation level %r; missing: %s", isolation.level.name.lower(), missing)
     service = Service(isolation)
     atexit.register(service.close)

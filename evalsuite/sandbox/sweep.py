@@ -10,8 +10,8 @@ import stat
 import sys
 from pathlib import Path
 
-from evalsuite.sandbox import linux, namespaces
-from evalsuite.sandbox.confinement import Plan
+from evalsuite.sandbox import linux
+from evalsuite.sandbox.confinement import Confinement
 
 __all__ = ["Sweeper"]
 
@@ -21,13 +21,12 @@ _BLOCK = 4096
 class Sweeper:
     """Ends processes and empties the box of one zygote."""
 
-    def __init__(self, box: str, plan: Plan) -> None:
-        self._box = box
-        self._plan = plan
-        if not plan.namespaces:
-            linux.own_orphans()
-            Path(box).mkdir(mode=0o700)
-        self.disk_used = None if plan.namespaces else self._disk_used
+    def __init__(self, confinement: Confinement) -> None:
+        self._confinement = confinement
+        self._box = confinement.box
+        self._has_namespaces = confinement.plan.namespaces
+        linux.own_orphans()
+        self.disk_used = None if self._has_namespaces else self._disk_used
 
     def end(self, process: int) -> tuple[int, float]:
         """Kill ``process`` and all it started, empty the box; return its wait status and processor seconds."""
@@ -38,7 +37,7 @@ class Sweeper:
 
     def sweep(self) -> None:
         """Kill every other process under this one, and empty the box."""
-        if self._plan.namespaces:
+        if self._has_namespaces:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(-1, signal.SIGKILL)  # everything else in this process namespace, at once
             _reap()
@@ -48,13 +47,13 @@ class Sweeper:
 
     def leave(self) -> None:
         """Remove the box itself."""
-        if not self._plan.namespaces:
+        if not self._has_namespaces:
             Path(self._box).rmdir()
 
     def _empty(self) -> None:
-        if self._plan.namespaces:
+        if self._has_namespaces:
             if _touched(self._box):
-                namespaces.fresh_box(self._plan.disk_mb)
+                self._confinement.renew_box()
             return
         _delete_below(self._box)
 

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str]) -> None:
     except OSError as error:
         send_datagram(control, {"failed": str(error)})
         return
-    sweeper = Sweeper(confinement.box, plan)
+    sweeper = Sweeper(confinement)
     send_datagram(control, {"ready": None})
     try:
         while True:

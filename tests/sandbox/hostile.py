@@ -1,0 +1,87 @@
+"""The hostile corpus, and a look at the machine for what a program may have left behind."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+CORPUS = Path(__file__).parent.parent / "data" / "hostile_programs"
+KINDS = sorted(path.stem for path in CORPUS.glob("*.txt"))
+
+TESTS = """
+def check(candidate):
+    secret = 8675309
+    assert candidate(2, 3) == 5
+    assert candidate([1, 2], [3]) == [1, 2, 3]
+    assert candidate("a", "b") == "ab"
+    assert abs(candidate(0.1, 0.2) - 0.3) < 1e-9
+    assert candidate(1000000, 7) == 1000007
+    assert all(len(candidate("x" * n, "y")) == n + 1 for n in (1, 5, 9))
+"""
+HONEST = "def solve(a, b):\n    return a + b\n"
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What stands outside the sandbox for hostile programs to reach for."""
+
+    folder: Path
+    server: socket.socket
+
+    @property
+    def canary(self) -> Path:
+        return self.folder / "canary"
+
+    def fill_in(self, program: str) -> str:
+        values = {
+            "{canary}": str(self.canary),
+            "{port}": str(self.server.getsockname()[1]),
+            "{parent}": str(os.getpid()),
+            "{nul}": "\0",
+        }
+        for name, value in values.items():
+            program = program.replace(name, value)
+        return program
+
+    def was_called(self) -> bool:
+        self.server.setblocking(False)
+        try:
+            self.server.accept()
+        except BlockingIOError:
+            return False
+        return True
+
+
+def programs(kind: str) -> dict[str, str]:
+    """Return the programs of one kind by name."""
+    parts = (CORPUS / f"{kind}.txt").read_text().split("### ")[1:]
+    return {name: body for name, _, body in (part.partition("\n") for part in parts)}
+
+
+def workers() -> list[int]:
+    """Return the processes forked from zygotes of this process's sandbox, or started by what they ran."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            command = (folder / "cmdline").read_bytes()
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            parent_command = Path(f"/proc/{parent}/cmdline").read_bytes()
+        except (OSError, ValueError):
+            continue
+        if b"4242" in command or (_is_zygote(command) and _is_zygote(parent_command)):
+            found.append(int(folder.name))
+    return found
+
+
+def leftovers() -> set[str]:
+    """Return what lies where hostile programs like to leave things."""
+    places = (Path("/dev/shm"), Path("/var/tmp"), Path("/tmp"))
+    return {str(path) for place in places for path in place.glob("*hostile*")} | {
+        str(path) for path in Path("/tmp").glob("evalsuite-box-*/*")
+    }
+
+
+def _is_zygote(command: bytes) -> bool:
+    return b"\0zygote\0" in command

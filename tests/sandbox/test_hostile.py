@@ -1,0 +1,128 @@
+"""No hostile program passes, lives on, leaves anything or touches anything, and the next honest program is not hurt."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from evalsuite.sandbox import FunctionJob, Level, Limits, Report, Service, probe
+from tests.sandbox import hostile
+
+LIMITS = Limits(cpu_s=0.5, wall_s=1.5, memory_mb=512)
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Iterator[hostile.Outside]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        place = hostile.Outside(tmp_path, server)
+        place.canary.write_text("untouched")
+        yield place
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    os.environ["EVALSUITE_TEST_SECRET"] = "the secret"
+    service = Service(probe())
+    yield service
+    service.close()
+    del os.environ["EVALSUITE_TEST_SECRET"]
+
+
+def judge_all(service: Service, outside: hostile.Outside, kind: str) -> dict[str, Report]:
+    """Judge every program of a kind, an honest one after each."""
+
+    def judge(program: str) -> Report:
+        report = service.run(FunctionJob(outside.fill_in(program), hostile.TESTS, "solve", limits=LIMITS))
+        honest = service.run(FunctionJob(hostile.HONEST, hostile.TESTS, "solve"))
+        assert honest.reason == "", f"an honest program failed after a hostile one: {honest}"
+        return report
+
+    found = hostile.programs(kind)
+    with ThreadPoolExecutor(4) as threads:
+        return dict(zip(found, threads.map(judge, found.values()), strict=True))
+
+
+def assert_harmless(reports: dict[str, Report], outside: hostile.Outside) -> None:
+    assert [name for name, report in reports.items() if not report.reason] == []
+    assert hostile.workers() == []
+    assert hostile.leftovers() == set()
+    assert outside.canary.read_text() == "untouched"
+    assert os.listdir(outside.folder) == ["canary"]
+    assert not outside.was_called()
+
+
+def test_the_corpus_is_large_enough() -> None:
+    names = [f"{kind}/{name}" for kind in hostile.KINDS for name in hostile.programs(kind)]
+    assert len(hostile.KINDS) == 13
+    assert len(names) == len(set(names)) >= 150
+
+
+@pytest.mark.parametrize("kind", hostile.KINDS)
+def test_at_full_isolation(kind: str, service: Service, outside: hostile.Outside) -> None:
+    assert_harmless(judge_all(service, outside, kind), outside)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", hostile.KINDS)
+def test_without_namespaces(kind: str, outside: hostile.Outside, monkeypatch: pytest.MonkeyPatch) -> None:
+    if probe().level < Level.CONFINED:
+        pytest.skip("neither seccomp nor Landlock here")
+    monkeypatch.setenv("EVALSUITE_TEST_SECRET", "the secret")
+    service = Service(probe().at_most(Level.CONFINED))
+    try:
+        assert_harmless(judge_all(service, outside, kind), outside)
+    finally:
+        service.close()
+
+
+@pytest.mark.parametrize("kind", ["always_equal", "exit", "forge", "leak", "patch"])
+def test_nothing_passes_even_where_only_the_split_protects(kind: str, outside: hostile.Outside) -> None:
+    isolation = probe().at_most(Level.BASIC)
+    if not isolation.is_usable:
+        pytest.skip("root, and no other user can read this Python installation")
+    service = Service(isolation)
+    try:
+        reports = judge_all(service, outside, kind)
+    finally:
+        service.close()
+    assert [name for name, report in reports.items() if not report.reason] == []
+
+
+def test_nothing_is_handed_on_to_the_next_program(service: Service, outside: hostile.Outside) -> None:
+    program = hostile.programs("persistence")["inherit_box"]
+    reports = [service.run(FunctionJob(program, hostile.TESTS, "solve", limits=LIMITS)) for _ in range(5)]
+    assert all(report.reason for report in reports)
+
+
+def test_files_can_be_written_whatever_the_last_program_did(service: Service, outside: hostile.Outside) -> None:
+    writes = "open('/tmp/x', 'w').write('x')\nopen('y', 'w').write(open('/tmp/x').read())\n" + hostile.HONEST
+    for name in ("fill_inodes", "deep_directories", "unreadable_directories"):
+        service.run(FunctionJob(hostile.programs("filesystem")[name], hostile.TESTS, "solve", limits=LIMITS))
+        assert service.run(FunctionJob(writes, hostile.TESTS, "solve")).reason == ""
+
+
+def test_some_reasons(service: Service, outside: hostile.Outside) -> None:
+    expected = {
+        ("denial", "busy_loop"): "timeout",
+        ("denial", "sleep"): "timeout",
+        ("denial", "big_string"): "memory",
+        ("denial", "fork_bomb"): "forbidden",
+        ("exit", "os_exit_zero"): "killed",
+        ("crash", "null_pointer"): "killed",
+        ("crash", "syntax_error"): "syntax_error",
+        ("crash", "nul_in_source"): "syntax_error",
+        ("network", "tcp_connect"): "forbidden",
+        ("filesystem", "fill_disk_one_file"): "exception",
+        ("always_equal", "int_subclass"): "wrong_answer",
+        ("exit", "sys_exit_zero"): "exception",
+        ("forge", "not_json"): "forbidden",
+    }
+    for (kind, name), reason in expected.items():
+        program = outside.fill_in(hostile.programs(kind)[name])
+        report = service.run(FunctionJob(program, hostile.TESTS, "solve", limits=LIMITS))
+        assert report.reason == reason, (kind, name, report)
