@@ -33,7 +33,9 @@ _TEXTUAL = re.compile(r"\(?\\text ?\{[^{}]*\}\)?|[A-Za-z][A-Za-z ]+")
 _DECORATION = re.compile(r"\\text ?|[{}()\s.]")
 # Signs and words that make a statement out of a value; SymPy-based checkers take the convenient half of it.
 _STATEMENT = re.compile(
-    r"=|<|>|\\(?:approx|pm|mp|ne|le|ge|sim|in|or|and|text|to|lor|land|not|neg|lnot|mod|bmod|pmod|mid|parallel|perp)(?![A-Za-z])|\b(?:or|and|not)\b"
+    r"=|<|>"
+    r"|\\(?:approx|pm|mp|ne|le|ge|sim|in|or|and|text|to|lor|land|not|neg|lnot|[bp]?mod|mid|parallel|perp)(?![A-Za-z])"
+    r"|\b(?:or|and|not)\b|(?<!\\)\b[A-Za-z]{3,}[ :]+[A-Za-z]{3,}"
 )
 
 
