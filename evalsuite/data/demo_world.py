@@ -105,7 +105,7 @@ FORMS: Mapping[str, Form] = MappingProxyType(
 
 #: Skill × form pairs that no training prompt has. Every form stays with at least four skills.
 HELD_OUT: Mapping[str, str] = MappingProxyType(
-    {"add": "brackets", "max": "answer", "min": "done", "first": "done", "last": "brackets", "ends": "answer"}
+    {"add": "twice", "max": "answer", "min": "done", "first": "done", "last": "brackets", "ends": "answer"}
 )
 
 
