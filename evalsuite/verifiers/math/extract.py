@@ -159,7 +159,8 @@ def _last_formula(segment: str) -> tuple[str, int]:
             end -= 1
         start = segment.rfind(opening, 0, end) if end > 0 else -1
         content = segment[start + len(opening) : end].strip("$ \n") if start >= 0 else ""
-        usable = content and len(content) <= _SENTENCE_LENGTH and not _PROSE_MONEY.match(content)
-        if usable and end > last[1]:
+        # "$5 and $7" is two amounts of money, not a formula.
+        money = _PROSE_MONEY.match(content) and segment[end + 1 : end + 2].isdigit()
+        if content and not money and len(content) <= _SENTENCE_LENGTH and end > last[1]:
             last = (content, end)
     return last
