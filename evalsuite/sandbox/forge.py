@@ -39,6 +39,11 @@ class Ending:
     cpu_s: float
 
     @property
+    def exited_well(self) -> bool:
+        """Whether it ended by itself with status 0, before anybody stopped it."""
+        return self.status == 0 and self.cause in ("ended", "stopped")
+
+    @property
     def reason(self) -> str:
         """The verdict reason for a program that did not live to the end of its tests."""
         if self.cause in ("cpu", "wall"):
@@ -62,8 +67,9 @@ class Worker:
 class Forge:
     """Zygotes by what they have preloaded; each is started when first needed."""
 
-    def __init__(self, plan: Mapping[str, Any]) -> None:
+    def __init__(self, plan: Mapping[str, Any], leash: int) -> None:
         self._plan = plan
+        self._leash = leash
         self._zygotes: dict[tuple[str, ...], socket.socket] = {}
 
     @contextlib.contextmanager
@@ -111,7 +117,7 @@ class Forge:
     def _start(self, preload: tuple[str, ...]) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         box = tempfile.mktemp(prefix="evalsuite-box-")  # created by the zygote, if it needs one
-        settings = {"plan": {**self._plan, "box": box}, "preload": preload}
+        settings = {"plan": {**self._plan, "box": box}, "preload": preload, "leash": self._leash}
         os.set_inheritable(theirs.fileno(), True)
         command = arguments("zygote", str(theirs.fileno()), json.dumps(settings))
         os.posix_spawn(command[0], command, ENVIRONMENT, setsid=True)

@@ -39,9 +39,10 @@ class Tally:
         self.unmet += 1
         self.first_problem = self.first_problem or problem
 
-    def total(self) -> int:
-        """Return how many assertions there are, those never reached counted once."""
-        return self.met + self.unmet + len(self._missed)
+    def total(self, ended_early: bool) -> int:
+        """Return how many assertions there are: those never reached count once, and so does an early end in a loop."""
+        unseen = len(self._missed) or int(ended_early and not self.unmet)
+        return max(self.met + self.unmet + unseen, 1)
 
 
 def run(job: FunctionJob, forge: Forge) -> Report:
@@ -61,7 +62,7 @@ def run(job: FunctionJob, forge: Forge) -> Report:
     reason, detail = explain(problem or tally.first_problem, program, worker)
     if not job.count_all:
         return Report(reason, detail, int(not reason), 1, worker.ending.cpu_s)
-    total = max(tally.total() + bool(problem and not tally.unmet), 1)
+    total = tally.total(ended_early=problem is not None)
     return Report(reason, detail, total if not reason else min(tally.met, total - 1), total, worker.ending.cpu_s)
 
 

@@ -12,8 +12,8 @@ class Level(IntEnum):
     """Isolation from weak to strong. Tests are kept out of the program's process at every level.
 
     ``BASIC``: resource limits, new session, empty environment, private directory, no capabilities, not root.
-    ``CONFINED``: also a system-call filter and Landlock. ``NAMESPACED``: also own user, process, mount, network and IPC namespaces, with a
-    bounded in-memory directory as the only place to write.
+    ``CONFINED``: also a system-call filter and Landlock. ``NAMESPACED``: also own user, process, mount, network and IPC
+    namespaces, with a bounded in-memory directory as the only place to write.
     """
 
     BASIC = 0

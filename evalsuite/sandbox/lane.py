@@ -41,20 +41,22 @@ class Lane:
     def __init__(self, plan: Mapping[str, Any]) -> None:
         ours, theirs = socket.socketpair()
         self._lifeline, held = os.pipe()  # at end of file, the tester and everything it started are gone
+        leash, self._leash = os.pipe()  # at end of file, this process is gone
         try:
             self._process = subprocess.Popen(
-                arguments("tester", str(theirs.fileno()), json.dumps(plan)),
+                arguments("tester", str(theirs.fileno()), json.dumps({**plan, "leash": leash})),
                 env=ENVIRONMENT,
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), held),
+                pass_fds=(theirs.fileno(), held, leash),
                 start_new_session=True,
             )
         finally:
             theirs.close()
             os.close(held)
+            os.close(leash)
         self._socket = ours
         self._wire = Wire(ours)
 
@@ -96,6 +98,7 @@ class Lane:
         """Let go of the tester without ending it: for a forked child, in which the lane is not its own."""
         with contextlib.suppress(OSError):
             os.close(self._lifeline)
+            os.close(self._leash)
         self._lifeline = -1
         self._wire.close()
 

@@ -1,7 +1,7 @@
 """Which processor the tester, the zygote and the worker of one job run on.
 
-The three take turns and are never busy at once, so a short job is fastest when they share one processor: waking a sleeping
-one costs more than a test. A job that turns out long is let loose, so that nobody waits behind it.
+The three take turns and are never busy at once, so a short job is fastest when they share one processor: waking a
+sleeping one costs more than a test. A job that turns out long is let loose, so that nobody waits behind it.
 """
 
 from __future__ import annotations

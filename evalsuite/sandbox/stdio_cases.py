@@ -58,7 +58,8 @@ def _same_word(word: str, wanted: str, tolerance: float) -> bool:
         return True
     if not (_is_decimal(word) and _is_decimal(wanted)) or not set(".eE") & set(word + wanted):
         return False
-    return math.isclose(float(word), float(wanted), rel_tol=tolerance, abs_tol=tolerance)
+    left, right = float(word), float(wanted)
+    return math.isfinite(left) and math.isclose(left, right, rel_tol=tolerance, abs_tol=tolerance)
 
 
 def _is_decimal(word: str) -> bool:
@@ -75,8 +76,9 @@ def _run_case(job: StdioJob, forge: Forge, text: str, expected: str) -> tuple[st
         program = Program(worker.wire)
         problem = _run_program(job, worker, program, reader.fileno(), output)
     assert worker.ending is not None
-    ended_well = worker.ending.cause == "ended" and worker.ending.status == 0
-    reason, detail = ("", "") if problem is program.broken and ended_well else explain(problem, program, worker)
+    if problem is program.broken and worker.ending.exited_well:
+        problem = None  # it left without a word, as a program may
+    reason, detail = explain(problem, program, worker)
     if not reason and not same_output(output.decode(errors="replace"), expected, job.tolerance):
         reason, detail = "wrong_answer", "the output differs"
     return reason, detail, worker.ending.cpu_s

@@ -39,7 +39,7 @@ def main(arguments: Sequence[str]) -> None:
     linux.own_orphans()
     linux.hide_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the harness's business
-    forge = Forge(plan)
+    forge = Forge(plan, plan.pop("leash"))
     try:
         while True:
             wire.send(_answer(wire.receive(), forge))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from evalsuite.sandbox import placement
 from evalsuite.sandbox.jobs import Limits
@@ -18,20 +17,20 @@ _SHORTEST_S = 0.002
 
 
 class Watch:
-    """Waits for one process: it ends, the tester says stop, or a limit is passed."""
+    """Waits for one process: it ends, a master says stop or is gone, or a limit is passed."""
 
     def __init__(
-        self, process: int, control: socket.socket, limits: Limits, disk_used: Callable[[], int] | None
+        self, process: int, masters: Sequence[int], limits: Limits, disk_used: Callable[[], int] | None
     ) -> None:
         self._process = process
         self._clock = (~process << 3) | 2  # CLOCK_PROCESS_CPUTIME_ID of another process
         self._limits = limits
         self._disk_used = disk_used
-        self._control = control.fileno()
         self._ended = os.pidfd_open(process)
         self._deadline = time.monotonic() + limits.wall_s
         self._poll = select.poll()
-        self._poll.register(self._control, select.POLLIN)
+        for descriptor in masters:
+            self._poll.register(descriptor, select.POLLIN)
         self._poll.register(self._ended, select.POLLIN)
 
     def close(self) -> None:
@@ -43,9 +42,9 @@ class Watch:
         pause = min(placement.SHORT_S, self._pause())
         while True:
             ready = {descriptor for descriptor, _ in self._poll.poll(max(_SHORTEST_S, pause) * 1000)}
-            if self._control in ready:
+            if ready - {self._ended}:
                 return "stopped"
-            if self._ended in ready:
+            if ready:
                 return "ended"
             passed = self._limit_passed()
             if passed:

@@ -14,6 +14,7 @@ import socket
 import sys
 import types
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from evalsuite.sandbox.codec import decode, encode
@@ -26,6 +27,9 @@ __all__ = ["run"]
 
 _SOCKET = 3
 _MOST_TEXT = 500
+_QUESTIONS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
+    {"iterate": iter, "length": len, "truth": bool, "text": str}
+)
 
 
 def run(descriptors: list[int], bounds: Limits, confinement: Confinement) -> None:
@@ -122,23 +126,17 @@ class _Session:
 
     def _inspect(self, operation: str, target: Any, request: Mapping[str, Any]) -> Any:
         match operation:
-            case "iterate":
-                return iter(target)
             case "attribute":
                 return getattr(target, request["name"])
             case "item":
                 return target[self._decode(request["key"])]
             case "set_item":
                 target[self._decode(request["key"])] = self._decode(request["to"])
+                return None
             case "set_attribute":
-                setattr(target, request["name"], self._decode(request["to"]))
-            case "length":
-                return len(target)
-            case "truth":
-                return bool(target)
-            case "text":
-                return str(target)
-        return None
+                return setattr(target, request["name"], self._decode(request["to"]))
+            case _:
+                return _QUESTIONS[operation](target)
 
     def _load(self, program: str, names: list[str]) -> dict[str, Any]:
         module = _module("candidate")

