@@ -8,8 +8,9 @@ from itertools import chain
 from typing import Any, Literal, get_args
 
 from evalsuite.verifiers.base import BadReference, TextVerifier
-from evalsuite.verifiers.instructions import gold, gold_ifbench
+from evalsuite.verifiers.instructions import gold, gold_ifbench, syllables, verbs
 from evalsuite.verifiers.instructions.constraint import Constraint
+from evalsuite.verifiers.instructions.punkt_tables import installed_tables
 from evalsuite.verifiers.instructions.registry import BENCHMARK, REWARD, build
 from evalsuite.verifiers.instructions.response import Response, loose_variants
 from evalsuite.verifiers.segments import final_segment
@@ -70,6 +71,18 @@ class Instructions(TextVerifier):
         """Return for each constraint of ``reference``, in order, whether ``completion`` satisfies it."""
         answer = completion if self.compat else final_segment(completion)
         return self._followed([constraint for _, constraint in self._constraints(reference)], answer or "")
+
+    @staticmethod
+    def resources() -> dict[str, str]:
+        """Return which tables decide on this machine, for the record: verdicts on a few texts depend on them.
+
+        NLTK's and syllapy's are what the published scores were made with; the built-in ones need no installation.
+        """
+        return {
+            "sentences": installed_tables().source,
+            "syllables": syllables.source(),
+            "verbs": verbs.source(),
+        }
 
     def gold(self, reference: Any) -> str:
         """Return a completion made up to satisfy every constraint of ``reference``."""
