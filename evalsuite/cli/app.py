@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Any
 
 import typer
@@ -50,6 +51,9 @@ app.command("doctor")(doctor)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A lone surrogate in a model's text is written as JSON escapes it, and does not end the program.
+        sys.stdout.reconfigure(errors="backslashreplace")
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     sys.exit(_run([argument for argument in given if argument != "--debug"], debug=debug))
@@ -73,4 +77,9 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         # The reader left (`| head`): point stdout at nothing so that the interpreter's last flush stays silent.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as problem:
+        if debug:
+            raise
+        say_error(f"a defect in evalsuite, {type(problem).__name__}: {problem} (--debug shows where; please report it)")
+        return 1
     return code if isinstance(code, int) else 0

@@ -16,7 +16,7 @@ def check(
     tasks: Annotated[list[str] | None, typer.Argument(metavar="[TASK]...", help="Names or paths.")] = None,
     suite: Suite = None,
     data: Data = None,
-    limit: Annotated[int | None, typer.Option(help="Judge only the first docs.", show_default="all")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Judge only the first docs.", show_default="all")] = None,
     json: Json = False,
 ) -> None:
     """Check tasks without a model: gold answers score 1, spoilt ones 0, prompts match their golden hash.

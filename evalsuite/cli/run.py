@@ -60,5 +60,5 @@ def run(
         print_json({"folder": str(results.folder), **results.to_json()})
     else:
         print_results(results)
-    if results.errors:
+    if results.errors or not results.complete:
         raise typer.Exit(_WITH_ERRORS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from evalsuite.runs.records import SampleRecord, VerdictRecord
 
 __all__ = ["show"]
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def show(
@@ -55,8 +58,20 @@ def show(
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     for number, record in enumerate(chosen, 1):
         _print_sample(record, verdicts.get(record.id), f"{number} of {len(chosen)}")
-        if interactive and number < len(chosen) and input("Enter: next, q: stop ").strip().lower() == "q":
+        if interactive and number < len(chosen) and _asked_to_stop():
             return
+
+
+def _asked_to_stop() -> bool:
+    try:
+        return input("Enter: next, q: stop ").strip().lower() == "q"
+    except EOFError:
+        return True
+
+
+def _visible(text: str) -> str:
+    """Write control characters as escapes: a model's text must not steer the terminal."""
+    return _CONTROL.sub(lambda found: repr(found.group())[1:-1], text)
 
 
 def _all_correct(record: VerdictRecord | None) -> bool:
@@ -71,7 +86,7 @@ def _print_sample(record: SampleRecord, verdicts: VerdictRecord | None, position
     console.print(Rule(Text(f"{record.id} · {position}"), align="left"))
     for heading, body in _sections(record, verdicts):
         console.print(Text(heading, style="bold"))
-        console.print(Text(body + "\n"), soft_wrap=True)
+        console.print(Text(_visible(body) + "\n"), soft_wrap=True)
 
 
 def _sections(record: SampleRecord, verdicts: VerdictRecord | None) -> list[tuple[str, str]]:

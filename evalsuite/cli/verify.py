@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -41,6 +42,8 @@ def verify(
     """
     from evalsuite.runner.verify import verify_lines
 
+    if output is not None and output.exists() and completions.exists() and output.samefile(completions):
+        raise InvalidInput(f"--output {output} is the input itself: give it another name")
     judge, reference_of, metric = _judging(verifier, assignments(param, "--param"), task, data)
     outcomes: Counter[str] = Counter()
     with _reading(completions) as lines, _writing(output) as out:
@@ -72,6 +75,8 @@ def _judging(verifier: str | None, params: dict[str, Any], task: str | None, dat
 def _reading(path: Path) -> Iterator[TextIO]:
     """Open a file or stdin; bytes that are not UTF-8 become replacement characters."""
     if str(path) == "-":
+        if isinstance(sys.stdin, TextIOWrapper):
+            sys.stdin.reconfigure(encoding="utf-8", errors="replace", newline="\n")
         yield sys.stdin
         return
     try:
@@ -90,7 +95,7 @@ def _writing(path: Path | None) -> Iterator[TextIO]:
         sys.stdout.flush()
         return
     try:
-        file = path.open("w", encoding="utf-8", errors="surrogatepass")
+        file = path.open("w", encoding="utf-8", errors="backslashreplace")
     except OSError as problem:
         raise InvalidInput(f"{path} cannot be written: {problem.strerror}") from problem
     with file:

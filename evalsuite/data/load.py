@@ -86,11 +86,12 @@ def _doc(task: Task, config: str | None, number: int, row: Row) -> Doc:
 
 
 def _require_unique(task: Task, docs: Sequence[Doc]) -> None:
-    seen: set[tuple[str, str]] = set()
+    seen: set[str] = set()
     for doc in docs:
-        if (doc.subtask, doc.id) in seen:
-            raise DataMismatch(f"{task.name}: two docs have the id {doc.id!r}; change data.id in {task.path}")
-        seen.add((doc.subtask, doc.id))
+        name = "/".join(filter(None, [doc.subtask, doc.id]))  # as in a request's id
+        if name in seen:
+            raise DataMismatch(f"{task.name}: two docs have the id {name!r}; change data.id in {task.path}")
+        seen.add(name)
 
 
 def _read(source: DataSource, config: str | None, split: str, mirror: Path | None) -> tuple[list[Row], str]:

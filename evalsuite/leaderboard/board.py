@@ -20,6 +20,7 @@ Row = dict[str, str]
 
 _WHO = ("model", "date")
 _HOW = ("status", "engine", "task_set", "git_commit", "evalsuite", "model_hash")
+_COMPLETE = "complete"
 _CELL_SUFFIXES = ("", "_stderr", "_n", "_task_hash")
 
 
@@ -61,7 +62,7 @@ def merge(rows: Iterable[Row], runs: Iterable[RunRows], board: Split) -> list[Ro
         if run.cells[board]:
             row = by_model.setdefault((run.model, run.model_hash), {})
             row.update(_cells(run, board))
-            row.update(_about(run))
+            row.update(_about(run) | {"status": _status(row.get("status", ""), run)})
     for row in by_model.values():
         row["task_set"] = _task_set(row)
         row.update(_averages(row, board))
@@ -88,12 +89,18 @@ def _about(run: RunRows) -> Row:
     return {
         "model": run.model,
         "date": run.date,
-        "status": "; ".join(run.problems) or "complete",
         "engine": run.engine,
         "git_commit": run.git_commit,
         "evalsuite": run.evalsuite,
         "model_hash": run.model_hash,
     }
+
+
+def _status(before: str, run: RunRows) -> str:
+    """Return the run's problems and those of the tasks the row keeps: a good run does not mend another task."""
+    renewed = tuple(f"{cell.task} " for cells in run.cells.values() for cell in cells)
+    kept = [part for part in before.split("; ") if part not in ("", _COMPLETE) and not part.startswith(renewed)]
+    return "; ".join(sorted({*kept, *run.problems})) or _COMPLETE
 
 
 def _tasks_of(row: Mapping[str, str]) -> list[str]:

@@ -42,7 +42,7 @@ class RunRows:
     evalsuite: str
     cells: Mapping[Split, tuple[TaskCell, ...]]
     problems: tuple[str, ...]
-    """Why this run is not publishable; empty when it is."""
+    """Why this run is not publishable, each beginning with the task's name; empty when it is."""
 
 
 def read_run(path: Path) -> RunRows:
@@ -82,7 +82,11 @@ def _cell(task: TaskResult) -> TaskCell:
 
 
 def _problems(results: RunResults) -> list[str]:
-    problems = [] if results.complete else ["it is unfinished"]
+    problems = [f"{task.task} is unfinished" for task in results.tasks if _unfinished(results, task)]
     problems += [f"{task.task} has {task.errors} errors" for task in results.tasks if task.errors]
     problems += [f"{task.task} ran on {task.docs} of {task.rows} rows" for task in results.tasks if task.limited]
     return problems
+
+
+def _unfinished(results: RunResults, task: TaskResult) -> bool:
+    return not results.complete and (task.estimate is None or task.estimate.n < task.docs)

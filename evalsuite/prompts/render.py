@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from evalsuite.errors import InvalidTask
 from evalsuite.prompts.messages import ChatPrompt, Message, Prompt, TextPrompt
 from evalsuite.prompts.templates import render_reference, render_text, render_value
 from evalsuite.tasks.model import Task
@@ -85,6 +86,8 @@ def render_continuations(task: Task, row: Row) -> tuple[str, ...]:
     if task.continuations is None:
         return ()
     values = render_value(task.continuations, row, f"{task.path}: continuations")
+    if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+        raise InvalidTask(f"{task.path}: continuations must be a list with something in it, not {values!r:.80}")
     return tuple(value if value[:1].isspace() else f" {value}" for value in map(str, values))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["render_reference", "render_text", "render_value"]
 
-_SINGLE_EXPRESSION = re.compile(r"\{\{((?:(?!\{\{|\}\}).)*)\}\}", re.DOTALL)
+#: What an expression can raise on a value it does not expect, such as ``{{ question + 1 }}``.
+_VALUE_ERRORS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+_SINGLE_EXPRESSION = re.compile(r"\{\{-?((?:(?!\{\{|\}\}).)*?)-?\}\}", re.DOTALL)
 
 
 def render_text(template: str, row: Mapping[str, Any], where: str) -> str:
@@ -26,7 +29,7 @@ def render_text(template: str, row: Mapping[str, Any], where: str) -> str:
 
     try:
         text: str = _text_template(template).render(row)
-    except TemplateError as problem:
+    except (TemplateError, *_VALUE_ERRORS) as problem:
         raise _explain(problem, row, where) from problem
     return text
 
@@ -39,12 +42,12 @@ def render_value(template: str, row: Mapping[str, Any], where: str) -> Any:
     if expression is None:
         return render_text(template, row, where)
     try:
-        value = _expression(expression.group(1))(**row)
+        value = _expression(expression.group(1))(row)
         if isinstance(value, StrictUndefined):
             str(value)  # raises, naming the missing column
-    except TemplateError as problem:
+        return list(value) if isinstance(value, Iterator) else value  # a filter's stream can be read only once
+    except (TemplateError, *_VALUE_ERRORS) as problem:
         raise _explain(problem, row, where) from problem
-    return value
 
 
 def render_reference(target: str | Mapping[str, str], row: Mapping[str, Any], where: str) -> Any:

@@ -80,8 +80,12 @@ def select_tasks(names: Sequence[str] | None, suite: str | None, overrides: Mapp
         if not found:
             raise InvalidInput(f"suite {suite!r} has no tasks yet")
         return found
-    unique = list(dict.fromkeys(names or ()))
-    return [load_task(name, overrides) for name in unique]
+    selected: dict[str, Task] = {}
+    for task in (load_task(name, overrides) for name in names or ()):
+        known = selected.setdefault(task.name, task)
+        if known.path != task.path:
+            raise InvalidInput(f"two tasks are called {task.name!r}: {known.path} and {task.path}; rename one file")
+    return list(selected.values())
 
 
 def data_mirror(given: str | Path | None) -> Path | None:
@@ -110,9 +114,9 @@ class _Evaluation:
         try:
             model = ModelRecord.of(engine, self.settings.seed)
             folder = self._folder(model)
-            require_same_run(folder, model, plans)
-            folder.write_config(make_config(self.settings, model, plans))
-            with _logging_to(folder.log_path):
+            with folder.exclusive(), _logging_to(folder.log_path):
+                require_same_run(folder, model, plans)
+                folder.write_config(make_config(self.settings, model, plans))
                 return self._execute(engine, plans, model.digest, folder)
         finally:
             engine.close()

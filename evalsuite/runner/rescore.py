@@ -33,7 +33,13 @@ def rescore(folder: RunFolder) -> RunResults:
 
     Raises:
         InvalidInput: the run has no samples, or was never summarised.
+        RunMismatch: the run is still going on.
     """
+    with folder.exclusive():
+        return _rescore(folder)
+
+
+def _rescore(folder: RunFolder) -> RunResults:
     tasks, samples, before = recorded_tasks(folder), folder.samples(), folder.results()
     if not samples or not before:
         raise InvalidInput(f"{folder.path} has no finished samples to judge")

@@ -74,7 +74,7 @@ def references_of_task(task: Task, mirror: Path | None) -> ReferenceOf:
 def _verified(line: str, verifier: Verifier[Any], reference_of: ReferenceOf, metric: Metric) -> dict[str, Any]:
     try:
         record = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as problem:
+    except (ValueError, RecursionError) as problem:
         return _with_verdict({}, Verdict.error(f"bad_line: not JSON: {problem}"))
     if not isinstance(record, dict):
         return _with_verdict({}, Verdict.error("bad_line: not a JSON object"))

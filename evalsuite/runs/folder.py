@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from evalsuite.errors import EvalsuiteError, InvalidInput
+from evalsuite.errors import EvalsuiteError, InvalidInput, RunMismatch
 from evalsuite.runs.journal import read_lines
 from evalsuite.runs.records import SampleRecord, VerdictRecord
 
 __all__ = ["RunFolder", "write_atomically"]
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +54,42 @@ class RunFolder:
         """Warnings and errors of every session of this run."""
         return self.path / "run.log"
 
+    @contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Be the only one who changes this folder; the lock is on ``run.log`` and ends with the process.
+
+        Raises:
+            RunMismatch: another process is changing it.
+            InvalidInput: the folder cannot be written to.
+        """
+        try:
+            log = self.log_path.open("a", encoding="utf-8")
+        except OSError as problem:
+            raise InvalidInput(f"cannot write {self.log_path}: {problem.strerror}") from problem
+        with log:
+            try:
+                fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as problem:
+                raise RunMismatch(
+                    f"{self.path} is being written by another run: wait for it or use another --output"
+                ) from problem
+            yield
+
     def samples(self) -> dict[str, SampleRecord]:
         """Return finished requests by id."""
-        return {line["id"]: SampleRecord.from_json(line) for line in read_lines(self.samples_path)}
+        return {record.id: record for record in _records(self.samples_path, SampleRecord.from_json)}
 
     def verdicts(self) -> dict[str, VerdictRecord]:
         """Return judged requests by id."""
-        return {line["id"]: VerdictRecord.from_json(line) for line in read_lines(self.verdicts_path)}
+        return {record.id: record for record in _records(self.verdicts_path, VerdictRecord.from_json)}
 
     def config(self) -> dict[str, Any]:
         """Return config.json, empty when the run has not begun."""
-        return _read_json(self.path / "config.json")
+        return _read_json(self.path / "config.json", _CONFIG_KEYS)
 
     def results(self) -> dict[str, Any]:
         """Return results.json, empty when the run has never finished a session."""
-        return _read_json(self.path / "results.json")
+        return _read_json(self.path / "results.json", _RESULTS_KEYS)
 
     def write_config(self, config: dict[str, Any]) -> None:
         """Replace config.json in one step."""
@@ -79,18 +105,32 @@ def write_atomically(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
         partial.replace(path)
     except OSError as problem:
         partial.unlink(missing_ok=True)
         raise EvalsuiteError(f"cannot write {path}: {problem.strerror}") from problem
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+_CONFIG_KEYS = frozenset({"model", "model_hash", "model_digest", "engine", "seed", "tasks", "environment", "started"})
+_RESULTS_KEYS = frozenset({"model", "complete", "seconds", "generated", "tasks"})
+
+
+def _read_json(path: Path, keys: frozenset[str]) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, json.JSONDecodeError) as problem:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as problem:
         raise InvalidInput(f"{path} cannot be read: {problem}") from problem
+    if not isinstance(content, dict) or keys - content.keys() or not isinstance(content["tasks"], dict):
+        raise InvalidInput(f"{path} is not a run's {path.name}: is this the right folder?")
     return content
+
+
+def _records(path: Path, from_json: Callable[[dict[str, Any]], Record]) -> Iterator[Record]:
+    for line in read_lines(path):
+        try:
+            yield from_json(line)
+        except (KeyError, TypeError, ValueError) as problem:
+            raise InvalidInput(f"{path}: {line.get('id')}: not a record of this evalsuite version") from problem

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from evalsuite.errors import EvalsuiteError, RunMismatch
+from evalsuite.errors import EvalsuiteError, InvalidInput, RunMismatch
 
 __all__ = ["Journal", "read_lines"]
 
@@ -39,7 +39,9 @@ class Journal:
 
     def append(self, record: dict[str, Any]) -> None:
         """Write one record as one line."""
-        line = (json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n").encode("utf-8", "surrogatepass")
+        line = (json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n").encode(
+            "utf-8", "backslashreplace"
+        )
         try:
             written = os.write(self._descriptor, line)
         except OSError as problem:
@@ -77,10 +79,24 @@ _SAFE = "finished samples are safe: make room and run the same command again"
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the records of a journal, whole lines only; nothing when the file does not exist."""
+    """Yield the records of a journal, whole lines only; nothing when the file does not exist.
+
+    Raises:
+        InvalidInput: a line in the middle is not a record; the message says which.
+    """
     if not path.exists():
         return
     with path.open("rb") as lines:
-        for line in lines:
+        for number, line in enumerate(lines, 1):
             if line.endswith(b"\n"):
-                yield json.loads(line.decode("utf-8", "surrogatepass"))
+                yield _record(path, number, line)
+
+
+def _record(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except ValueError as problem:
+        raise InvalidInput(f"{path}:{number} is damaged: delete that line and it is done again") from problem
+    if not isinstance(record, dict):
+        raise InvalidInput(f"{path}:{number} is damaged: delete that line and it is done again")
+    return record

@@ -73,8 +73,11 @@ def read_task(path: Path, overrides: Mapping[str, Any] | None = None) -> Task:
         raise InvalidTask(f"{path}: not valid TOML: {problem}") from problem
     for key, value in (overrides or {}).items():
         set_key(table, key, value)
+    for key in {"name", "path"} & table.keys():
+        raise InvalidTask(f"{path}: unknown key {key!r}: a task is named after its file, and its folder is its split")
     try:
-        return Task.model_validate({**table, "name": path.stem, "path": path})
+        # Absolute, so that the split does not depend on the directory the command was typed in.
+        return Task.model_validate({**table, "name": path.stem, "path": path.resolve()})
     except ValidationError as problem:
         raise InvalidTask(f"{path}: {explain(problem, Task)}") from problem
 

@@ -122,7 +122,7 @@ def test_a_run_with_errors_ends_with_code_3_and_is_not_publishable(cli, write_ta
     assert "2 !" in out
     code, _, err = cli("leaderboard", folder, "--output", tmp_path / "boards", "--publish")
     assert code == 2
-    assert "is not publishable: it is unfinished; mine has 2 errors" in err
+    assert "is not publishable: mine is unfinished; mine has 2 errors" in err
     assert not (tmp_path / "boards").exists()
 
 
@@ -228,3 +228,49 @@ def test_doctor_tells_what_works_and_where_it_comes_from(cli):
     assert {engine["name"] for engine in facts["engines"]} == {"openai", "transformers", "vllm"}
     assert facts["isolation"]["level"] in {"basic", "confined", "namespaced"}
     assert {package["name"]: package["extra"] for package in facts["packages"]}["torch"] == "transformers"
+
+
+def test_verify_never_overwrites_its_input(cli, tmp_path):
+    given = tmp_path / "in.jsonl"
+    given.write_text('{"completion": "18", "reference": "18"}\n')
+    before = given.read_text()
+    code, _, err = cli("verify", "--verifier", "gsm8k", given, "--output", given)
+    assert (code, given.read_text()) == (2, before)
+    assert "is the input itself" in err
+
+
+def test_verify_survives_odd_text_and_odd_numbers(tmp_path):
+    given = tmp_path / "in.jsonl"
+    given.write_bytes(
+        b'{"completion": "\\ud83d 18", "reference": "18"}\n{"completion": "18", "big": ' + b"9" * 5000 + b"}\n\xff\n"
+    )
+    command = [sys.executable, "-m", "evalsuite", "verify", "--verifier", "gsm8k"]
+    for arguments, stdin in (([str(given)], b""), (["-"], given.read_bytes())):
+        ended = subprocess.run([*command, *arguments], input=stdin, capture_output=True, check=False)
+        assert ended.returncode == 3, ended.stderr
+        lines = [json.loads(line) for line in ended.stdout.decode("utf-8").splitlines()]
+        assert [line["outcome"] for line in lines] == ["correct", "error", "error"]
+
+
+def test_show_does_not_let_a_completion_steer_the_terminal(cli, write_task, small_mirror, tmp_path):
+    script = tmp_path / "replies.jsonl"
+    script.write_text(
+        "\n".join(json.dumps({"id": f"mine/{n}", "completion": "\x1b[2J\x1b]0;x\x07a\tb\nc"}) for n in range(3))
+    )
+    folder = tmp_path / "run"
+    cli("run", "--model", f"fake:{script}", "--tasks", write_task(), "--data", small_mirror, "--output", folder)
+    code, out, _ = cli("show", folder, "--id", "mine/0")
+    assert code == 0
+    assert not set(out) & {"\x1b", "\x07"}
+    assert "\\x1b[2J\\x1b]0;x\\x07a" in out
+
+
+def test_check_refuses_a_limit_below_one(cli):
+    assert cli("check", "gsm8k", "--limit", "-1")[0] == 2
+
+
+def test_a_defect_is_one_line_without_debug(cli, monkeypatch):
+    monkeypatch.setattr("evalsuite.tasks.registry.task_paths", lambda suite: {}["none"])
+    code, _, err = cli("list")
+    assert (code, err.count("\n")) == (1, 1)
+    assert "KeyError" in err

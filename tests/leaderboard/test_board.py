@@ -85,3 +85,12 @@ def test_a_foreign_csv_is_refused_and_kept(tmp_path):
         write_boards([run_of(tmp_path, scores={"gsm8k": 1.0})], tmp_path)
     assert path.read_text() == "a,b\n1,2\n"
     assert read_board(tmp_path / "none.csv") == []
+
+
+def test_a_complete_run_does_not_hide_another_tasks_problem_and_a_repeat_mends_it(tmp_path):
+    limited = run_of(tmp_path, scores={"gsm8k": 1.0}, problems=["gsm8k ran on 5 of 1319 rows"])
+    other = run_of(tmp_path, scores={"ifeval": 2.0})
+    (row,) = merge(merge([], [limited], Split.DEV), [other], Split.DEV)
+    assert row["status"] == "gsm8k ran on 5 of 1319 rows"
+    (row,) = merge([row], [run_of(tmp_path, scores={"gsm8k": 3.0})], Split.DEV)
+    assert row["status"] == "complete"

@@ -93,3 +93,16 @@ def test_a_broken_template_and_an_unsafe_one_are_refused():
 def test_a_dictionary_target_keeps_types(task):
     made = task(target={"tests": "{{ answer }}", "more": "{{ [answer] }}"})
     assert render_target(made, ROW) == {"tests": "2", "more": ["2"]}
+
+
+def test_an_expression_that_does_not_fit_its_row_is_a_clear_error():
+    with pytest.raises(InvalidTask, match=r"mine: prompt: .*str"):
+        render_text("{{ question + 1 }}", {"question": "1+1"}, "mine: prompt")
+    with pytest.raises(InvalidTask, match="division"):
+        render_value("{{ 1 / zero }}", {"zero": 0}, "mine: target")
+
+
+def test_whitespace_control_is_no_minus_and_a_stream_is_a_list():
+    assert render_value("{{- answer -}}", {"answer": 5}, "mine: target") == 5
+    assert render_value("{{ -answer }}", {"answer": 5}, "mine: target") == -5
+    assert render_value("{{ words | map('upper') }}", {"words": ["a", "b"]}, "mine: target") == ["A", "B"]

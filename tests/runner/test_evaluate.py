@@ -316,3 +316,63 @@ def test_a_missing_package_names_the_extra_to_install(run, write_task, small_mir
     monkeypatch.setattr("evalsuite.data.exemplars.find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"pip install 'evalsuite\[lm-eval\]'"):
         evaluate("fake:gold", [str(path)], data=small_mirror, output=tmp_path / "run")
+
+
+def test_a_task_named_twice_runs_once_and_two_tasks_of_one_name_are_refused(write_task, small_mirror, tmp_path):
+    task = write_task()
+    (tmp_path / "other").mkdir()
+    other = tmp_path / "other" / "mine.toml"
+    other.write_text(task.read_text().replace("Q: ", "Another: "))
+    twice = evaluate(
+        "fake:gold", [str(task), f"{tmp_path}/other/../mine.toml"], data=small_mirror, output=tmp_path / "a"
+    )
+    assert len(twice.tasks) == 1
+    with pytest.raises(InvalidInput, match="two tasks are called 'mine'"):
+        evaluate("fake:gold", [str(task), str(other)], data=small_mirror, output=tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_folder_in_use_is_left_as_it_is_by_run_and_score(run, tmp_path):
+    run("fake:gold")
+    folder = RunFolder(tmp_path / "run")
+    before = {path.name: path.read_bytes() for path in folder.path.iterdir()}
+    with folder.exclusive():
+        for refused in (lambda: run("fake:gold", limit=1), lambda: rescore(folder)):
+            with pytest.raises(RunMismatch, match="is being written by another run"):
+                refused()
+    assert {path.name: path.read_bytes() for path in folder.path.iterdir()} == before
+
+
+def test_a_folder_of_something_else_is_refused_and_kept(run, tmp_path):
+    foreign = tmp_path / "run" / "config.json"
+    foreign.parent.mkdir()
+    foreign.write_text('{"architectures": ["LlamaForCausalLM"]}')
+    with pytest.raises(InvalidInput, match=r"is not a run's config\.json"):
+        run("fake:gold")
+    assert foreign.read_text() == '{"architectures": ["LlamaForCausalLM"]}'
+
+
+def test_damaged_files_are_named_and_never_judged(run, tmp_path):
+    run("fake:gold")
+    folder = RunFolder(tmp_path / "run")
+    good = folder.samples_path.read_text()
+    folder.samples_path.write_text(good.replace("{", "\0", 1))
+    with pytest.raises(InvalidInput, match=r"samples.jsonl:1 is damaged: delete that line"):
+        run("fake:gold")
+    folder.samples_path.write_text(good.partition("\n")[2])
+    assert run("fake:gold").generated == 1
+    (folder.path / "results.json").write_text('{"tasks": 3}')
+    with pytest.raises(InvalidInput, match=r"is not a run's results\.json"):
+        folder.results()
+    (folder.path / "config.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        folder.config()
+
+
+def test_half_a_surrogate_pair_in_a_completion_is_kept(run, replies, tmp_path):
+    run(replies("2", "\ud83d", "6"))
+    folder = RunFolder(tmp_path / "run")
+    assert folder.samples()["mine/1"].completions[0].text == "\ud83d"
+    rescore(folder)
+    assert json.loads(folder.verdicts_path.read_text("utf-8").splitlines()[0])
+    assert len(folder.verdicts()) == 3

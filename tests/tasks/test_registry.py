@@ -88,3 +88,17 @@ def test_the_hash_ignores_what_cannot_change_a_score_and_where_the_file_lies(wri
 def test_unknown_override_keys_are_refused(write_task):
     with pytest.raises(InvalidTask, match=r"unknown key 'sampling.max_token': did you mean max_tokens"):
         read_task(write_task(), {"sampling.max_token": 7})
+
+
+def test_the_split_does_not_depend_on_where_the_command_is_typed(write_task, tmp_path, monkeypatch):
+    (tmp_path / "unseen").mkdir()
+    (tmp_path / "unseen" / "mine.toml").write_text(write_task().read_text())
+    monkeypatch.chdir(tmp_path / "unseen")
+    assert load_task("mine.toml").split == "unseen"
+
+
+def test_a_file_does_not_name_its_own_task(write_task):
+    with pytest.raises(InvalidTask, match="unknown key 'name'"):
+        load_task(str(write_task(head='name = "other"\n')))
+    with pytest.raises(InvalidTask, match="unknown key 'name'"):
+        load_task("gsm8k", {"name": "other"})
