@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.benchmark, pytest.mark.vllm, pytest.mark.timeout(3600)
 #: Most wall time, as a share of bare vLLM's.
 LIMIT = 1.10
 RUNS = 2
-SAME = 0.97
+#: Completions that must be the same, apart from half a character at the token limit, which vLLM leaves out.
+SAME = 0.99
 
 BARE = """
 import json, os, sys
@@ -46,7 +47,7 @@ def test_wall_time_is_at_most_ten_percent_above_bare_vllms(workload, tmp_path):
         theirs.append(workload.measure(bare))
     mine, reference = workload.completions(output), json.loads((tmp_path / "bare.json").read_text())
     assert mine.keys() == reference.keys()
-    same = sum(mine[name] == reference[name] for name in mine) / len(mine)
+    same = sum(mine[name].rstrip("\ufffd") == reference[name] for name in mine) / len(mine)
     wall = min(cost.wall for cost in ours) / min(cost.wall for cost in theirs)
     cpu = min(cost.cpu for cost in ours) / min(cost.cpu for cost in theirs)
     print(f"\nours {ours}\nbare {theirs}\nwall {wall:.2f}, CPU {cpu:.2f} of bare vLLM's; {same:.1%} completions equal")
