@@ -67,15 +67,20 @@ class Constraint(ABC):
         """
         given = {key: value for key, value in arguments.items() if value is not None}
         read = {}
-        for argument in fields(cls):
-            value = given.pop(argument.name, None)
+        for argument, reader in _readers(cls):
+            value = given.pop(argument, None)
             try:
-                read[argument.name] = argument.metadata["read"](value)
+                read[argument] = reader(value)
             except ValueError as problem:
-                raise BadReference(f"{name}: argument {argument.name!r} must be {problem}, not {value!r}") from problem
+                raise BadReference(f"{name}: argument {argument!r} must be {problem}, not {value!r}") from problem
         if given:
             raise BadReference(f"{name}: unknown argument {next(iter(given))!r}")
         return cls(**read)
+
+
+@lru_cache(maxsize=256)
+def _readers(kind: type[Constraint]) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    return tuple((argument.name, argument.metadata["read"]) for argument in fields(kind))
 
 
 def whole_number(least: int) -> Argument:

@@ -44,11 +44,15 @@ class _Normalised(dict[int, str]):
 
 @dataclass(frozen=True)
 class _Model:
-    """``probabilities`` is a matrix with one row for each n-gram in ``rows`` and one column for each language."""
+    """``probabilities`` is a matrix with one row for each n-gram in ``rows`` and one column for each language.
+
+    ``only`` is the column of the one language that has the n-gram of a row, or -1 where several have it.
+    """
 
     languages: Sequence[str]
     rows: Mapping[str, int]
     probabilities: Any
+    only: Sequence[int]
     normalised: _Normalised
 
 
@@ -60,9 +64,17 @@ def _model() -> _Model:
     factory = DetectorFactory()
     profiles = sorted(path for path in Path(PROFILES_DIRECTORY).iterdir() if not path.name.startswith("."))
     factory.load_json_profile([path.read_text(encoding="utf-8") for path in profiles])
-    rows = {gram: row for row, gram in enumerate(factory.word_lang_prob_map)}
+    rows = {gram: row for row, gram in enumerate(factory.word_lang_prob_map) if gram != " "}
     probabilities = numpy.array(list(factory.word_lang_prob_map.values()))
-    return _Model(tuple(factory.langlist), rows, probabilities, _Normalised())
+    present = probabilities > 0
+    only = numpy.where(present.sum(axis=1) == 1, present.argmax(axis=1), -1).tolist()
+    return _Model(
+        languages=tuple(factory.langlist),
+        rows=rows,
+        probabilities=probabilities,
+        only=only,
+        normalised=_Normalised(),
+    )
 
 
 def detect_language(text: str) -> str | None:
@@ -98,33 +110,35 @@ def _length(characters: re.Pattern[str], text: str) -> int:
 def _features(text: str) -> list[int]:
     """Return the rows of every known 1- to 3-gram within a word, in the order of the text."""
     *words, last = text.split(" ")
-    return [*chain.from_iterable(map(_rows_before_space, words)), *_rows_of(last)]
+    common = max(map(len, words), default=0) <= _LONGEST_REMEMBERED_WORD
+    found = map(_rows_of_common if common else _rows_before_space, words)
+    return [*chain.from_iterable(found), *_rows_of(last)]
 
 
 def _rows_before_space(word: str) -> list[int]:
-    return _rows_of_common(word) if len(word) <= _LONGEST_REMEMBERED_WORD else _rows_of(word + " ")
+    return _rows_of(word + " ") if word else []
 
 
 @lru_cache(maxsize=1 << 16)
 def _rows_of_common(word: str) -> list[int]:
-    return _rows_of(word + " ") if word else []
+    return _rows_before_space(word)
 
 
 def _rows_of(word: str) -> list[int]:
     """Look up the n-grams of a word and the space before it; n-grams that end in a second capital do not count."""
-    rows = _model().rows
-    found = []
-    before, last = "", " "
-    for character in word:
-        if not (character.isupper() and last.isupper()):
-            pair = last + character
-            grams = (character, pair, before + pair) if character != " " else (pair, before + pair)
-            found += [rows[gram] for gram in (grams if last != " " else grams[:2]) if gram in rows]
-        before, last = last, character
-    return found
+    row_of = _model().rows.get
+    padded = f" {word}"
+    ends: Sequence[int] = range(1, len(padded))
+    if word[1:] != word[1:].lower():
+        ends = [end for end in ends if not (padded[end].isupper() and padded[end - 1].isupper())]
+    rows = (row_of(padded[start : end + 1]) for end in ends for start in (end, end - 1, end - 2) if start >= 0)
+    return [row for row in rows if row is not None]
 
 
 def _most_likely(features: Sequence[int], model: _Model) -> str:
+    only = model.only[features[0]]
+    if only >= 0 and all(model.only[row] == only for row in set(features)):
+        return model.languages[only]  # no draw can speak for another language
     sampler = Sampler(features, model.probabilities)
     totals = sampler.trial() / _TRIALS
     for remaining in range(_TRIALS - 2, -1, -1):
