@@ -146,7 +146,7 @@ def _split(node: Node) -> tuple[Node, str]:
         case Quantity(value=Quantity(value=value, unit="$"), unit=unit):
             return value, unit
         case Quantity(value=value, unit=unit):
-            return value, unit
+            return value, "%" if canonical_unit(unit) == "percent" else unit
         case Apply(head="neg", args=(Quantity(value=value, unit=unit),)):
             return Apply("neg", (value,)), unit
         case _:
@@ -218,7 +218,8 @@ def _right_side(node: Node, strictness: Strictness) -> Node | Finding:
     if not isinstance(node, Relation):
         return node
     signs, items = node.signs, node.items
-    if _is_label(items[0]) and signs[0] in ("=", "in", "=="):
+    assigning = ("=", "in", "==") if strictness == "reward" else ("=", "in", "==", "~")
+    if _is_label(items[0]) and signs[0] in assigning:
         signs, items = signs[1:], items[1:]
     if not signs:
         return items[0]
@@ -245,8 +246,8 @@ def _is_label(node: Node) -> bool:
     match node:
         case Name() | Words():
             return True
-        case Sequence(kind="()", items=items):
-            return all(isinstance(item, Name) for item in items)
+        case Sequence(kind="()" | ":", items=parts) | Apply(head="/" | "abs", args=parts):
+            return all(map(_is_label, parts))
         case Apply(head="*", args=(Name(), Name() | Number() | Sequence())):
             return True
         case Apply(head="*", args=(left, Name())):

@@ -19,7 +19,7 @@ from evalsuite.verifiers.math.parser import parse
 from evalsuite.verifiers.math.syntax import Node, Sequence, Unreadable
 from evalsuite.verifiers.math.tidy import tidy
 
-__all__ = ["MAX_LENGTH", "agree", "decide", "quick"]
+__all__ = ["MAX_LENGTH", "agree", "decide", "is_readable", "quick"]
 
 #: Longer answers are not answers.
 MAX_LENGTH = 400
@@ -55,6 +55,12 @@ def decide(gold: str, answer: str, strictness: Strictness) -> str:
         return str(Finding.CHAIN)
     same, reason = symbolic.decide(gold, answer)
     return str(Finding.SAME) if same else reason
+
+
+def is_readable(text: str) -> bool:
+    """Return whether the cheap tiers can read a whole ``text`` as an answer."""
+    answer = tidy(text)
+    return read_literal(answer) is not None or _readings(answer)[0] is not None
 
 
 def agree(left: str, right: str) -> bool:

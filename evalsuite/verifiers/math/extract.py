@@ -9,6 +9,9 @@ import re
 from dataclasses import dataclass
 
 from evalsuite.verifiers.math.boxes import boxes, disowned
+from evalsuite.verifiers.math.equivalence import is_readable
+from evalsuite.verifiers.math.units import canonical_unit
+from evalsuite.verifiers.math.vocabulary import FUNCTIONS
 
 __all__ = ["Extraction", "flexible_answers", "last_answer", "only_answer", "stated_answer"]
 
@@ -19,13 +22,18 @@ _SENTENCE_LENGTH = 400
 _SENTENCE_END = re.compile(r"\n|\.(?=\s|$)(?<!\b[a-z]\.)")
 _FORMULA = re.compile(r"(?P<open>\$\$?|\\\(|\\\[)(?P<formula>.+?)(?:\$\$?|\\\)|\\\])(?P<rest>.*)", re.DOTALL)
 _WORDY_CALCULATION = re.compile(r"[^$\\]*[A-Za-z]{3}[^$\\]*=[^$\\]*$")
+_PROSE = re.compile(r"[A-Za-z]{2,}[ ,:]+[A-Za-z]{2,}|[A-Za-z]{4,}[ :]+[0-9]|\n")
+_PREDICATE = re.compile(r".*\b(?:is|are|equals)\s+(?P<claim>\S.*)", re.DOTALL)
+_BARE_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
+_QUOTED = re.compile(r"\\[A-Za-z]+ ?\{[A-Za-z ]*\}")
+_MATHEMATICAL = FUNCTIONS | {"sqrt", "pi", "and", "or"}
 _NEGATION = re.compile(r"(?:not|never|neither)\b", re.IGNORECASE)
 _CONTINUED = re.compile(
     r"\s*(?:,\s*(?:or|and)?\s*[-$\\0-9(]|;|or\b|and\b|to\b|through\b|[-–/+*^=]|\\pm)", re.IGNORECASE
 )
 _AMOUNT = r"\$?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?(?:/[0-9]+)?%?|\$?\.[0-9]+"
 _LEADING_AMOUNT = re.compile(rf"(?P<amount>-?(?:{_AMOUNT}))(?![0-9A-Za-z^*\\({{_])(?P<rest>.*)", re.DOTALL)
-_ANY_AMOUNT = re.compile(rf"(?:(?<![0-9A-Za-z.)\]}}])-)?(?:{_AMOUNT})")
+_ANY_AMOUNT = re.compile(rf"(?:(?<![0-9A-Za-z.)\]}}])-)?(?<![A-Za-z])(?:{_AMOUNT})")
 _ENUMERATED = re.compile(r"[0-9]\s*(?:,|;|,?\s*\b(?:or|and)\b)\s*$", re.IGNORECASE)
 _PROSE_MONEY = re.compile(r"[0-9][0-9,.]*\s+[A-Za-z]")
 # What is stated beside a box contradicts it only if it is a value, unlike in "the answer is correct".
@@ -66,7 +74,7 @@ def last_answer(segment: str) -> Extraction:
     """Return the last answer: box, else stated answer, else the last formula or number."""
     found = boxes(segment)
     if not found:
-        return stated_answer(segment) or _last_formula_or_number(segment)
+        return stated_answer(segment) or _whole(segment) or _last_formula_or_number(segment)
     problem = disowned(segment, found[-1])
     if problem:
         return Extraction(None, problem)
@@ -127,7 +135,20 @@ def _claim(sentence: str) -> Extraction:
         return Extraction(sentence.replace("$", ""))
     if formula:
         return Extraction(formula.group("formula"))
-    return Extraction(_with_unit(amount.group("amount"), rest) if amount else sentence)
+    if amount:
+        return Extraction(_with_unit(amount.group("amount"), rest))
+    inner = _PREDICATE.match(sentence) if _PROSE.search(sentence) else None
+    return _claim(inner.group("claim")) if inner else Extraction(sentence)
+
+
+def _whole(segment: str) -> Extraction | None:
+    """Return the completion itself if it is one readable answer and no prose."""
+    text = segment.strip()
+    if not 0 < len(text) <= _SENTENCE_LENGTH or "$" in text.strip("$") or "\n" in text:
+        return None
+    words = _BARE_WORD.findall(_QUOTED.sub("", text))
+    prose = not text.isalpha() and any(word not in _MATHEMATICAL and canonical_unit(word) is None for word in words)
+    return None if prose or not is_readable(text) else Extraction(text)
 
 
 def _with_unit(amount: str, rest: str) -> str:

@@ -11,7 +11,9 @@ __all__ = ["Literal", "close", "read_literal"]
 _TOLERANCE = Fraction(1, 10**6)
 
 _MARKED = re.compile(r"([-+]?)(\\?\$)?(-?)(.*?)(\\?%)?(\^\\circ)?")
-_DECIMAL = re.compile(r"(?:[0-9]{1,3}(?:,[0-9]{3}){1,20}|[0-9]{1,100})(?:\.[0-9]{0,100})?|\.[0-9]{1,100}")
+_DECIMAL = re.compile(
+    r"(?:[0-9]{1,3}(?:,[0-9]{3}){1,20}|[0-9]{1,3}(?: [0-9]{3}){1,20}|[0-9]{1,100})(?:\.[0-9]{0,100})?|\.[0-9]{1,100}"
+)
 _SCIENTIFIC = re.compile(
     r"([0-9]{1,40}(?:\.[0-9]{0,40})?)"
     r"(?:[eE]([-+]?[0-9]{1,3})|(?:\\times|\\cdot|\*) ?10\^(?:\{([-+]?[0-9]{1,3})\}|([0-9])))"
@@ -58,7 +60,7 @@ def close(left: Fraction, right: Fraction) -> bool:
 
 def _unsigned(body: str) -> tuple[Fraction, str] | None:
     if _DECIMAL.fullmatch(body):
-        plain = body.replace(",", "")
+        plain = body.replace(",", "").replace(" ", "")
         return Fraction(plain.rstrip(".")), "decimal" if "." in plain.rstrip(".") else "integer"
     fraction = _fraction(body)
     if fraction is not None:

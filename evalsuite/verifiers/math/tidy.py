@@ -24,7 +24,10 @@ _SPACING = re.compile(
     r"left|right|[bB]ig[glr]*|mathstrut|strut|nolimits)(?![A-Za-z])|~"
 )
 _OPEN_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
-_GROUP_COMMA = re.compile(r"(?<=[0-9])(?:\{,\}|,\s?\\!|\\,|,\\,)(?=[0-9]{3}(?![0-9]))")
+_GROUP_COMMA = re.compile(r"(?<=[0-9])(?:\{,\}|,\s?\\!|\\,|,\\,) ?(?=[0-9]{3}(?![0-9]))")
+# "1, 234" separates where "1,234" groups digits.
+_SEPARATING_COMMA = re.compile(r"(?<=[0-9]), +(?=[0-9]{3}(?![0-9]))")
+_UNEQUAL = re.compile(r"(?<=\s)!=(?=\s)")
 _SPACE = re.compile(r"\s+")
 _IDLE_SPACE = re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])")
 _ALIASES = (
@@ -55,6 +58,7 @@ def tidy(text: str) -> str:
         text = text.translate(_UNICODE)
     if "\\" in text or "{,}" in text:
         text = _commands(text)
+    text = _UNEQUAL.sub(r"\\ne ", _SEPARATING_COMMA.sub(";", text))
     text = _SPACE.sub(" ", text).strip()
     text = _unwrapped(text)
     text = text.rstrip(" .,;:") if not text.endswith("\\ ") else text.rstrip(" .,;:\\")

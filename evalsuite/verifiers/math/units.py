@@ -37,6 +37,7 @@ _UNITS = {
     "dollar": "usd",
     "cent": "",
     "euro": "",
+    "percent": "percentage pct",
     "unit": "",
     "point": "",
     "square": "sq",
