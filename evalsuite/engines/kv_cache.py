@@ -140,9 +140,7 @@ def _growing_layer() -> type[Any]:
     return GrowingLayer
 
 
-def _append(
-    states: torch.Tensor, new: torch.Tensor, buffer: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor]:
+def _append(states: torch.Tensor, new: torch.Tensor, buffer: torch.Tensor | None) -> tuple[torch.Tensor, torch.Tensor]:
     """Write ``new`` behind ``states``, in ``buffer`` if ``states`` are its beginning and there is room."""
     rows, heads, added, size = new.shape
     columns = states.shape[-2] if states.dim() == new.dim() else 0
