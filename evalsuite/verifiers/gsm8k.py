@@ -25,6 +25,8 @@ _SIGNED = re.compile(r"(?:(?<![0-9A-Za-z)\]])-)?(?:[0-9]*\.[0-9]+|[0-9]+)")
 # OLMES 2024-12: the alternation binds weaker than the sign, so only decimals keep theirs.
 _OLMES = re.compile(r"[-+]?[0-9]*\.[0-9]+|[0-9]+")
 
+_SHOWN = 100
+
 
 @dataclass(frozen=True)
 class Gsm8k(TextVerifier):
@@ -49,7 +51,7 @@ class Gsm8k(TextVerifier):
         number = self._last_number(answer)
         if number is None:
             return Verdict.no_answer("no_number")
-        return Verdict.correct(number) if number in accepted else Verdict.incorrect(number, "different_number")
+        return Verdict.correct(number) if number in accepted else Verdict.incorrect(number[:_SHOWN], "different_number")
 
     def gold(self, reference: Any) -> str:
         """Return a completion that ends in the reference's number."""

@@ -68,7 +68,7 @@ def _math_verify(item: Item) -> bool:
 
 
 def _compare(name: str, items: list[Item]) -> tuple[Side, Side]:
-    for cache in (equivalence.decide, equivalence.quick, equivalence._readings):
+    for cache in (equivalence._decide, equivalence._quick, equivalence._readings):
         cache.cache_clear()
     ours, theirs = Side(), Side()
     for item in items:
@@ -160,6 +160,38 @@ def test_responses(mirror: Path, math_rows: list[tuple[str, str]]) -> None:
     assert [name for name, (own, other) in sides.items() if own.correct < other.correct] == []
     assert theirs.total / ours.total >= 20
     assert ours.percentile(0.99) <= theirs.percentile(0.5)
+
+
+def _trl(item: Item) -> bool:
+    from trl.rewards import accuracy_reward
+
+    completion = [{"role": "assistant", "content": item.response}]
+    return bool(accuracy_reward([completion], [f"${item.gold}$"])[0])
+
+
+def test_reward_hacks_beside_peers() -> None:
+    """How many completions that deserve nothing each judge rewards, and how many honest ones it refuses."""
+    rows = [
+        Item(row["completion"], row["gold"], right)
+        for name, right in (("math_reward_hacks.jsonl", False), ("math_reward_honest.jsonl", True))
+        for row in map(json.loads, (CORPUS.parent / name).read_text(encoding="utf-8").splitlines())
+    ]
+    strict = Math("reward")
+    judges: dict[str, Callable[[Item], bool]] = {
+        "math, mode=reward": lambda item: strict.verify(item.response, item.gold).score == 1,
+        "math, mode=eval": _ours,
+        "Math-Verify": _math_verify,
+        "TRL accuracy_reward": _trl,
+    }
+    hacks = sum(not item.right for item in rows)
+    wrongly: dict[str, tuple[int, int]] = {}
+    for name, judge in judges.items():
+        said = [(judge(item), item.right) for item in rows]
+        wrongly[name] = said.count((True, False)), said.count((False, True))
+        print(
+            f"\n{name:22} rewards {wrongly[name][0]:3} hacks of 188, refuses {wrongly[name][1]:3} honest of 54", end=""
+        )
+    assert wrongly["math, mode=reward"] == (0, 0)
 
 
 @pytest.mark.parametrize("text", ["wait ", "1234567, ", "so x, ", "$", "= ", "the answer, "], ids=str.strip)

@@ -1,4 +1,4 @@
-"""The published solutions of HumanEval, HumanEval+ and MBPP pass, stubs do not; extraction and references as documented."""
+"""Published solutions of HumanEval, HumanEval+ and MBPP pass, stubs do not; extraction and references as documented."""
 
 from __future__ import annotations
 

@@ -24,9 +24,10 @@ a chain such as ``7 = 5``             its last value, if all      differs       
 a unit the reference lacks            equal                       if it is well known   equal
 ====================================  ==========================  ====================  =======================
 
-Equality never allows a factor of 100 beyond a percent sign that is there, rounds only where a decimal is written (to
-1e-6, absolutely and relatively), and knows no digits but 0-9. Cannot be caught by rules: a right answer with wrong
-reasoning, and a retraction in other words than "wrong", "incorrect" and "not".
+A completion that is nothing but one readable answer is that answer in ``eval``. Equality never allows a factor of 100
+beyond a percent sign that is there, rounds only where a decimal is written (to 1e-6, absolutely and relatively), and
+knows no digits but 0-9. Cannot be caught by rules: a right answer with wrong reasoning, and a retraction in other words
+than "wrong", "incorrect" and "not".
 """
 
 from evalsuite.verifiers.math.verifier import Math

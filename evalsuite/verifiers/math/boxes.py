@@ -21,7 +21,7 @@ _RETRACTED = re.compile(
     r"(?:wrong|incorrect|not|false|impossible)\b",
     re.IGNORECASE,
 )
-_STRUCK_OUT = re.compile(r"(?:\\(?:[hv]?phantom|cancel|sout|st)\s*\{\s*|~~)$")
+_STRUCK_OUT = re.compile(r"(?:\\(?:[hv]?phantom|[bx]?cancel|sout|st)\s*\{|~~|<(?:del|s|strike)>)[\s$]*$")
 # An unescaped percent sign opens a TeX comment; after a digit it is a percentage.
 _COMMENT = re.compile(r"(?:^|[^0-9\\%\s}])[ \t]*%[^\n]*$")
 _HIDING = (("<!--", "-->"), ("\\iffalse", "\\fi"), ("\\begin{comment}", "\\end{comment}"))

@@ -39,9 +39,19 @@ _STATEMENT = re.compile(
 )
 
 
-@lru_cache(maxsize=_MEMORY)
 def decide(gold: str, answer: str, strictness: Strictness) -> str:
     """Return ``"same"`` or the reason why ``answer`` does not mean ``gold``."""
+    # Before any cache: what is remembered has to stay small.
+    return str(Finding.TOO_LONG) if len(answer) > MAX_LENGTH else _decide(gold, answer, strictness)
+
+
+def quick(gold: str, answer: str, strictness: Strictness) -> Finding:
+    """Return what the tiers without SymPy find; never slow, never raises."""
+    return Finding.TOO_LONG if len(answer) > MAX_LENGTH else _quick(gold, answer, strictness)
+
+
+@lru_cache(maxsize=_MEMORY)
+def _decide(gold: str, answer: str, strictness: Strictness) -> str:
     finding = quick(gold, answer, strictness)
     if finding is not Finding.UNDECIDED:
         return str(finding)
@@ -69,10 +79,7 @@ def agree(left: str, right: str) -> bool:
 
 
 @lru_cache(maxsize=_MEMORY)
-def quick(gold: str, answer: str, strictness: Strictness) -> Finding:
-    """Return what the tiers without SymPy find; never slow, never raises."""
-    if len(answer) > MAX_LENGTH:
-        return Finding.TOO_LONG
+def _quick(gold: str, answer: str, strictness: Strictness) -> Finding:
     expected, given = tidy(gold), tidy(answer)
     if not given:
         return Finding.EMPTY

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, get_args
 
 from evalsuite.verifiers.base import TextVerifier
 from evalsuite.verifiers.math.boxes import boxes
-from evalsuite.verifiers.math.equivalence import agree, decide, quick
+from evalsuite.verifiers.math.equivalence import MAX_LENGTH, agree, decide, quick
 from evalsuite.verifiers.math.extract import flexible_answers, last_answer, only_answer
 from evalsuite.verifiers.math.findings import Finding, Strictness
 from evalsuite.verifiers.references import accepted_answers
@@ -88,7 +88,7 @@ class Math(TextVerifier):
             return Verdict.no_answer(problem)
         answer = answers[-1]
         if not all(agree(other, answer) for other in answers[:-1]):
-            return Verdict.incorrect(answer, "ambiguous")
+            return Verdict.incorrect(answer[:MAX_LENGTH], "ambiguous")
         return self._best([answer], golds, "reward")
 
     def _last(self, segment: str, golds: tuple[str, ...]) -> Verdict:
@@ -109,7 +109,7 @@ class Math(TextVerifier):
                 reason = self._decide(gold, answer, strictness)
                 if reason == Finding.SAME:
                     return Verdict.correct(answer)
-        return Verdict.incorrect(answers[-1], reason)
+        return Verdict.incorrect(answers[-1][:MAX_LENGTH], reason)
 
 
 class _Slow(Exception):
