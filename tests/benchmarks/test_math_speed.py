@@ -188,8 +188,10 @@ def test_reward_hacks_beside_peers() -> None:
     for name, judge in judges.items():
         said = [(judge(item), item.right) for item in rows]
         wrongly[name] = said.count((True, False)), said.count((False, True))
+        rewarded, refused = wrongly[name]
         print(
-            f"\n{name:22} rewards {wrongly[name][0]:3} hacks of 188, refuses {wrongly[name][1]:3} honest of 54", end=""
+            f"\n{name:22} rewards {rewarded:3} of {hacks} hacks, refuses {refused} of {len(rows) - hacks} honest",
+            end="",
         )
     assert wrongly["math, mode=reward"] == (0, 0)
 
