@@ -42,8 +42,8 @@ def pool() -> Iterator[WorkerPool]:
 )
 def test_every_ending_is_told_apart(pool: WorkerPool, function: str, arguments: tuple, status: JobStatus) -> None:
     started = time.monotonic()
-    assert pool.run(function, *arguments, seconds=0.5).status is status
-    assert time.monotonic() - started < 5
+    assert pool.run(function, *arguments, seconds=1.0).status is status
+    assert time.monotonic() - started < 10
     assert pool.run("math:factorial", 3, seconds=5).value == 6
 
 
@@ -87,27 +87,36 @@ def test_a_dead_idle_worker_is_replaced(pool: WorkerPool) -> None:
 
 
 _SCRIPT = """
-import os, sys, threading, time
+import os, pathlib, sys, threading, time
 from evalsuite.verifiers.workers import WorkerPool
 pool = WorkerPool(size=2)
-print(pool.run("os:getpid", seconds=30).value, flush=True)
-threading.Thread(target=pool.run, args=("math:factorial", 10**9), kwargs={"seconds": 600}, daemon=True).start()
-time.sleep(1)
+busy = {"args": ("math:factorial", 10**9), "kwargs": {"seconds": 600}, "daemon": True}
+threading.Thread(target=pool.run, **busy).start()
+time.sleep(0.5)
+idle = pool.run("os:getpid", seconds=30).value
+for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    try:
+        parent = stat.read_text().rsplit(")", 1)[1].split()[1]
+    except OSError:
+        continue
+    if parent == str(os.getpid()):
+        print(stat.parent.name, flush=True)
 """
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs Linux")
 @pytest.mark.parametrize("ending", ["", "os.kill(os.getpid(), 9)", "raise SystemExit(3)", "os._exit(1)"])
 def test_no_process_survives_the_parent(ending: str) -> None:
+    """Neither the idle worker nor the one in the middle of a long multiplication."""
     script = subprocess.run(
         [sys.executable, "-c", _SCRIPT + ending], capture_output=True, text=True, timeout=60, check=False
     )
-    session = int(script.stdout.split()[0])
+    workers = [int(pid) for pid in script.stdout.split()]
+    assert len(workers) == 2, script.stderr
     deadline = time.monotonic() + 10
-    while _is_alive(session) and time.monotonic() < deadline:
+    while any(map(_is_alive, workers)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not _is_alive(session)
-    busy = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert f'"parent": {_SCRIPT}' not in busy
+    assert not any(map(_is_alive, workers))
 
 
 def _is_alive(pid: int) -> bool:

@@ -117,14 +117,14 @@ _PIECES = (
 _FRAGMENTS = st.sampled_from(_PIECES.split())
 
 
-@settings(max_examples=1500, deadline=2000)
+@settings(max_examples=1500, deadline=5000)
 @given(st.lists(_FRAGMENTS, max_size=40).map("".join), st.lists(_FRAGMENTS, max_size=12).map("".join))
 def test_no_string_breaks_or_delays_the_cheap_tiers(answer: str, gold: str) -> None:
     assert quick(gold, answer, "eval") in Finding
     assert quick(gold, answer, "reward") in Finding
 
 
-@settings(max_examples=500, deadline=2000)
+@settings(max_examples=500, deadline=5000)
 @given(st.text(max_size=MAX_LENGTH))
 def test_no_text_breaks_the_cheap_tiers(answer: str) -> None:
     assert quick("5", answer, "eval") in Finding
