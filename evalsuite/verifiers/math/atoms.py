@@ -34,7 +34,7 @@ from evalsuite.verifiers.math.vocabulary import (
 
 __all__ = ["AtomParser", "number"]
 
-_CLOSERS = {"(": ")", "[": "]", "\\{": "\\}"}
+_CLOSERS = MappingProxyType({"(": ")", "[": "]", "\\{": "\\}"})
 _STARTS = frozenset(("number", "name", "words", "command", "begin", "(", "[", "\\{", "{", "$"))
 _MINUS_ONE = Apply("neg", (Number(Fraction(1)),))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+
 from evalsuite.verifiers.math.syntax import Apply, Name, Node, Relation, Sequence
 
 __all__ = ["as_region"]
 
 _INFINITY = Name("oo")
 _MINUS_INFINITY = Apply("neg", (_INFINITY,))
-_FLIPPED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
+_FLIPPED = MappingProxyType({"<": ">", "<=": ">=", ">": "<", ">=": "<="})
 
 
 def as_region(node: Node) -> Node | None:
