@@ -26,6 +26,8 @@ _MAX_CHARACTERS = 10_000
 _LEAST_PROBABILITY = 0.1
 _LONGEST_REMEMBERED_WORD = 24
 
+#: What langdetect makes of ASCII: letters stay, the rest becomes space (a ``bytes.translate`` table).
+_ASCII_LETTERS = bytes(code if chr(code).isalpha() else 32 for code in range(128)) + bytes(128)
 _SPACES = re.compile(" {2,}")
 _LATIN = re.compile("[A-z]+")
 _NOT_LATIN = re.compile("[\u0300-\u1dff\u1f00-\U0010ffff]+")
@@ -80,7 +82,7 @@ def _model() -> _Model:
 def detect_language(text: str) -> str | None:
     """Return langdetect's code of the language such as ``"en"`` or ``"unknown"``, ``None`` for text without letters."""
     model = _model()
-    features = _features(_cleaned(text).translate(model.normalised))
+    features = _features(_normal(_cleaned(text), model))
     return _most_likely(features, model) if features else None
 
 
@@ -93,7 +95,7 @@ def _cleaned(text: str) -> str:
         text = Detector.URL_RE.sub(" ", text)
     if "@" in text:
         text = Detector.MAIL_RE.sub(" ", text)
-    if not text.isascii():
+    if any(mark in text for mark in NGram.DMARK_CLASS):
         text = NGram.normalize_vi(text)
     text = text[:_MAX_CHARACTERS]
     if "  " in text:
@@ -107,9 +109,16 @@ def _length(characters: re.Pattern[str], text: str) -> int:
     return sum(map(len, characters.findall(text)))
 
 
+def _normal(text: str, model: _Model) -> str:
+    if text.isascii():
+        return text.encode("ascii").translate(_ASCII_LETTERS).decode("ascii")
+    return text.translate(model.normalised)
+
+
 def _features(text: str) -> list[int]:
     """Return the rows of every known 1- to 3-gram within a word, in the order of the text."""
-    *words, last = text.split(" ")
+    words = text.split(" ")
+    last = words.pop()
     common = max(map(len, words), default=0) <= _LONGEST_REMEMBERED_WORD
     found = map(_rows_of_common if common else _rows_before_space, words)
     return [*chain.from_iterable(found), *_rows_of(last)]
@@ -140,11 +149,10 @@ def _most_likely(features: Sequence[int], model: _Model) -> str:
     if only >= 0 and all(model.only[row] == only for row in set(features)):
         return model.languages[only]  # no draw can speak for another language
     sampler = Sampler(features, model.probabilities)
-    totals = sampler.trial() / _TRIALS
-    for remaining in range(_TRIALS - 2, -1, -1):
-        totals += sampler.trial() / _TRIALS
-        second, first = sorted(totals.tolist())[-2:]
-        if first > _LEAST_PROBABILITY and first - second > remaining / _TRIALS:
+    totals: Any = 0.0
+    for _ in range(_TRIALS):
+        totals = totals + sampler.trial()
+        best = int(totals.argmax())
+        if totals[best] > _TRIALS / 2:
             break
-    best = int(totals.argmax())
-    return model.languages[best] if totals[best] > _LEAST_PROBABILITY else "unknown"
+    return model.languages[best] if totals[best] / _TRIALS > _LEAST_PROBABILITY else "unknown"

@@ -17,9 +17,11 @@ from pathlib import Path
 __all__ = ["BUILT_IN", "Tables", "find_nltk_data", "installed_tables"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tables:
     """The parameters of Kiss and Strunk's sentence boundary detection (Computational Linguistics 32, 2006).
+
+    Compared by identity, so that decisions can be remembered for each.
 
     ``orthography`` maps a word to the bit set of the positions and cases in which it was seen in training.
     """

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from evalsuite.verifiers.instructions.punkt_tables import Tables
@@ -84,12 +85,12 @@ def _breaks(word: str, candidate: re.Match[str], tables: Tables) -> bool:
     plain = candidate["next"] and len(word) > 1 and word.isalpha()
     if plain and (mark != "." or word.lower() not in tables.never_plain):
         return True
-    context = word + mark + candidate["after"]
-    return _contains_break(_annotated(context, tables))
+    return _contains_break(word + mark + candidate["after"], tables)
 
 
-def _contains_break(tokens: list[_Token]) -> bool:
-    return any(token.ends_sentence for token in tokens[:-1])
+@lru_cache(maxsize=1 << 14)
+def _contains_break(context: str, tables: Tables) -> bool:
+    return any(token.ends_sentence for token in _annotated(context, tables)[:-1])
 
 
 def _annotated(context: str, tables: Tables) -> list[_Token]:

@@ -12,6 +12,8 @@ from unicodedata import category
 __all__ = ["split_words"]
 
 _WORD = re.compile(r"\w+")
+#: Latin letters, quotation marks and dashes: here ``re`` and Unicode agree.
+_UNDISPUTED = re.compile("[\x00-\x7f\xa0-\xb1\xb4-\xb8\xba\xbb\xbf-\u024f\u2010-\u2027]*")
 _WORD_CATEGORIES = frozenset({"Mn", "Mc", "Me", "Nd", "Nl", "Pc"})
 _JOINERS = frozenset({0x200C, 0x200D})
 _CIRCLED_LETTERS = (range(0x24B6, 0x24EA), range(0x1F130, 0x1F14A), range(0x1F150, 0x1F16A), range(0x1F170, 0x1F18A))
@@ -40,5 +42,5 @@ def _word_characters() -> _WordCharacters:
 
 
 def split_words(text: str) -> list[str]:
-    """Return the words of ``text``; characters that are not letters come back as ``_`` unless all are ASCII."""
-    return _WORD.findall(text if text.isascii() else text.translate(_word_characters()))
+    """Return the words of ``text``; where ``re`` would split otherwise, characters but letters come back as ``_``."""
+    return _WORD.findall(text if _UNDISPUTED.fullmatch(text) else text.translate(_word_characters()))
