@@ -33,7 +33,7 @@ _TEXTUAL = re.compile(r"\(?\\text ?\{[^{}]*\}\)?|[A-Za-z][A-Za-z ]+")
 _DECORATION = re.compile(r"\\text ?|[{}()\s.]")
 # Signs and words that make a statement out of a value; SymPy-based checkers take the convenient half of it.
 _STATEMENT = re.compile(
-    r"=|<|>"
+    r"=|<|>|[?|'’]|\\\\|\\(?:boxed|fbox|[lc]?dots)(?![A-Za-z])"
     r"|\\(?:approx|pm|mp|ne|le|ge|sim|in|or|and|text|to|lor|land|not|neg|lnot|[bp]?mod|mid|parallel|perp)(?![A-Za-z])"
     r"|\b(?:or|and|not)\b|(?<!\\)\b[A-Za-z]{3,}[ :]+[A-Za-z]{3,}"
 )
