@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Self
 
 from evalsuite.verifiers.base import BadReference
@@ -83,6 +84,10 @@ def _readers(kind: type[Constraint]) -> tuple[tuple[str, Callable[[Any], Any]], 
     return tuple((argument.name, argument.metadata["read"]) for argument in fields(kind))
 
 
+def _kind(read: Callable[[Any], Any]) -> Argument:
+    return MappingProxyType({"read": read})
+
+
 def whole_number(least: int) -> Argument:
     """Return the kind of argument that is a whole number of at least ``least``; a float without a fraction will do."""
 
@@ -91,7 +96,7 @@ def whole_number(least: int) -> Argument:
             return int(value)
         raise ValueError(f"a whole number of at least {least}")
 
-    return {"read": read}
+    return _kind(read)
 
 
 def _read_percentage(value: Any) -> float:
@@ -126,11 +131,11 @@ def _read_letter(value: Any) -> str:
 
 COUNT: Argument = whole_number(0)
 INDEX: Argument = whole_number(1)
-PERCENTAGE: Argument = {"read": _read_percentage}
-RELATION: Argument = {"read": _read_relation}
-TEXT: Argument = {"read": _read_text}
-TEXTS: Argument = {"read": _read_texts}
-LETTER: Argument = {"read": _read_letter}
+PERCENTAGE: Argument = _kind(_read_percentage)
+RELATION: Argument = _kind(_read_relation)
+TEXT: Argument = _kind(_read_text)
+TEXTS: Argument = _kind(_read_texts)
+LETTER: Argument = _kind(_read_letter)
 
 
 @lru_cache(maxsize=4096)
