@@ -11,6 +11,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from types import MappingProxyType
 
 from evalsuite.verifiers.instructions.constraint import TEXT, Constraint
 from evalsuite.verifiers.instructions.emoji import is_emoji
@@ -40,7 +41,7 @@ __all__ = [
 TEMPLATE = ("My Answer:", "My Conclusion:", "Future Outlook:")
 
 _EDGE = string.punctuation + " "
-_CLOSES = {")": "(", "]": "[", "}": "{"}
+_CLOSES = MappingProxyType({")": "(", "]": "[", "}": "{"})
 _BRACKETS = re.compile(r"[()\[\]{}]")
 _QUOTES = re.compile("[\"']")
 _NESTED_BRACKETS, _NESTED_QUOTES = 5, 3
