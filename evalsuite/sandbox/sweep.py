@@ -125,6 +125,8 @@ def _delete_below(box: str) -> None:
             with os.scandir(entry.path) as listing:
                 inner = [Path(found) for found in listing]
             for path in inner:
+                if path.is_dir() and not path.is_symlink():
+                    path.chmod(0o700)  # a folder that its owner may not write to cannot be moved
                 moved += 1
                 path.rename(f"{box}/.{os.getpid()}-{moved}")
             Path(entry).rmdir()

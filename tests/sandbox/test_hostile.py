@@ -80,7 +80,7 @@ def test_without_namespaces(kind: str, outside: hostile.Outside, monkeypatch: py
         service.close()
 
 
-@pytest.mark.parametrize("kind", ["always_equal", "exit", "forge", "leak", "patch"])
+@pytest.mark.parametrize("kind", ["always_equal", "exit", "forge"])  # the other kinds would do real harm here
 def test_nothing_passes_even_where_only_the_split_protects(kind: str, outside: hostile.Outside) -> None:
     isolation = probe().at_most(Level.BASIC)
     if not isolation.is_usable:
