@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +15,6 @@ from evalsuite.training.run import plan, train
 
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
-
-from pathlib import Path
 
 SHIPPED = {"demo": "demo/sft", "demo_base": "demo/base"}
 #: Other processors round differently; a handful of near ties may fall the other way.
@@ -32,7 +31,7 @@ def card_scores(model):
 def measured_scores(model, output):
     """Return the scores in percent of a model on the whole demo suite, by task."""
     results = evaluate(model, suite="demo", engine="transformers", output=output)
-    return {result.task: 100 * result.score for result in results.tasks}
+    return {result.task: 100 * result.estimate.score for result in results.tasks}
 
 
 @pytest.mark.parametrize(("model", "recipe"), SHIPPED.items())

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from evalsuite.errors import InvalidInput
+from evalsuite.errors import EvalsuiteError, InvalidInput
 from evalsuite.training.recipe import load_recipe
 from evalsuite.training.run import train
 
@@ -125,3 +125,10 @@ def test_the_number_of_threads_is_restored(tmp_path):
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_loss_that_is_no_number_ends_training_and_leaves_no_checkpoint(tmp_path):
+    changes = TINY_BASE | {"optimizer.learning_rate": 1e30, "training.epochs": 4}
+    with pytest.raises(EvalsuiteError, match="the loss is nan at step"):
+        train("demo/base", tmp_path / "base", changes, ignore)
+    assert not (tmp_path / "base").exists()
