@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 __all__ = ["ENVIRONMENT", "arguments"]
 
 #: The whole environment of every sandbox process; the fixed hash seed makes verdicts repeatable.
-ENVIRONMENT = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+ENVIRONMENT: Mapping[str, str] = MappingProxyType(
+    {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+)
 
 # The two packages are entered as empty shells, so that none of their __init__ files run.
 _START = """

@@ -10,6 +10,7 @@ import os
 import struct
 from collections.abc import Iterable
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from evalsuite.sandbox.linux import call
@@ -21,7 +22,7 @@ _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1 << 0, 1 << 1, 1 << 2, 1 << 3
 _TRUNCATE: Final = 1 << 14
 _READ: Final = _EXECUTE | _READ_FILE | _READ_DIR
 _FILE_RIGHTS: Final = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
-_RIGHTS_BY_ABI = {1: 13, 2: 14, 3: 15, 4: 15, 5: 16}
+_RIGHTS_BY_ABI: Final = MappingProxyType({1: 13, 2: 14, 3: 15, 4: 15, 5: 16})
 _DEVICE_BITS: Final = (1 << 6) | (1 << 11)  # making character and block devices is never allowed
 _BIND_AND_CONNECT_TCP: Final = 0b11
 _SCOPE_SOCKETS_AND_SIGNALS: Final = 0b11
