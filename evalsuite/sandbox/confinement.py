@@ -11,6 +11,7 @@ from typing import Any
 
 from evalsuite.sandbox import landlock, limits, linux, namespaces, seccomp
 from evalsuite.sandbox.jobs import Limits
+from evalsuite.sandbox.syscalls import UNSEEN_BY_LANDLOCK
 
 __all__ = ["Confinement", "Plan", "readable_paths"]
 
@@ -64,7 +65,8 @@ class Confinement:
         linux.limit_capabilities()
         self.box = namespaces.BOX if plan.namespaces else plan.box
         self._rules = self._landlock_rules()
-        self._filters = {count: seccomp.build_filter(count) for count in (0, 1)} if plan.seccomp else {}
+        refused = () if plan.namespaces else UNSEEN_BY_LANDLOCK
+        self._filters = {count: seccomp.build_filter(count, refused) for count in (0, 1)} if plan.seccomp else {}
 
     def renew_box(self) -> None:
         """Put an empty directory in the place of the box; only with namespaces."""

@@ -11,7 +11,7 @@ import ctypes
 import os
 import platform
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from evalsuite.sandbox.linux import call
@@ -37,9 +37,10 @@ _PRCTL_OPTIONS = (15, 16, 0x53564D41)
 Instruction = tuple[int, int, int, int]
 
 
-def build_filter(processes: int) -> bytes:
+def build_filter(processes: int, refused: Collection[str] = ()) -> bytes:
     """Return the filter program for any process, which may start other programs if ``processes`` > 0.
 
+    ``refused`` are calls that are normally allowed.
     Which process it is for is filled in by :func:`install`.
 
     Raises:
@@ -67,7 +68,7 @@ def build_filter(processes: int) -> bytes:
     program += _rule("fcntl", _if_one_of(1, _FCNTL_COMMANDS))
     program += _rule("ioctl", _if_one_of(1, _IOCTL_REQUESTS))
     program += _rule("prctl", _if_one_of(0, _PRCTL_OPTIONS))
-    names = ALWAYS_ALLOWED + (PROCESS_CALLS if processes else ())
+    names = set(ALWAYS_ALLOWED + (PROCESS_CALLS if processes else ())).difference(refused)
     program += _search(_ranges(numbers()[name] for name in names if name in numbers()))
     return b"".join(struct.pack("HBBI", *instruction) for instruction in program)
 

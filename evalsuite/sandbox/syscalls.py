@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType
 
-__all__ = ["ALWAYS_ALLOWED", "AUDIT_ARCH", "PROCESS_CALLS", "numbers"]
+__all__ = ["ALWAYS_ALLOWED", "AUDIT_ARCH", "PROCESS_CALLS", "UNSEEN_BY_LANDLOCK", "numbers"]
 
 #: What an interpreter computing in memory and writing files in its own directory needs.
 _ALWAYS = """
@@ -54,6 +54,9 @@ _OTHERS = """
     capset 126 91; landlock_add_rule 445 445; landlock_create_ruleset 444 444; landlock_restrict_self 446 446;
     mount 165 40; mount_setattr 442 442; pivot_root 155 41; seccomp 317 277; umount2 166 39; unshare 272 97;
 """
+
+#: Calls on files by path that Landlock does not see; harmless only where everything outside is mounted read-only.
+UNSEEN_BY_LANDLOCK = ("chmod", "fchmod", "fchmodat", "truncate", "utime", "utimensat", "utimes")
 
 #: The machine as the seccomp filter sees it (``AUDIT_ARCH_*`` of linux/audit.h).
 AUDIT_ARCH: Mapping[str, int] = MappingProxyType({"x86_64": 0xC000003E, "aarch64": 0xC00000B7})
