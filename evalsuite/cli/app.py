@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -54,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if isinstance(sys.stdout, TextIOWrapper):
         # A lone surrogate in a model's text is written as JSON escapes it, and does not end the program.
         sys.stdout.reconfigure(errors="backslashreplace")
+    # A verifier of one's own lies in the folder one works in; at the end of the path it can shadow nothing.
+    sys.path.append(str(Path.cwd()))
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     sys.exit(_run([argument for argument in given if argument != "--debug"], debug=debug))

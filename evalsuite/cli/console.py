@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,13 +35,16 @@ def stderr() -> Console:
 
 
 def say(text: str) -> None:
-    """Say something in passing."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201
+    """Say something in passing; nobody listening is no reason to stop."""
+    if sys.stderr is None:
+        return
+    with suppress(OSError, ValueError):
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def say_error(text: str) -> None:
     """Say what went wrong, in one line."""
-    print(f"evalsuite: {' '.join(text.split())}", file=sys.stderr, flush=True)  # noqa: T201
+    say(f"evalsuite: {' '.join(text.split())}")
 
 
 def print_json(data: Any) -> None:

@@ -24,7 +24,7 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 def choose_progress() -> Progress:
     """Return bars for a terminal and plain lines for a log."""
-    return LiveProgress() if sys.stderr.isatty() else PlainProgress()
+    return LiveProgress() if sys.stderr and sys.stderr.isatty() else PlainProgress()
 
 
 @dataclass

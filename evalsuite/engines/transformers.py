@@ -170,13 +170,14 @@ class TransformersEngine:
 
         path = Path(self._checkpoint.model).expanduser()
         try:
-            model = AutoModelForCausalLM.from_pretrained(
-                str(path) if path.is_dir() else self._checkpoint.model,
-                revision=self.options.revision,
-                dtype=self.options.dtype,
-                device_map=_device_map(self.options.device),
-                trust_remote_code=self.options.trust_remote_code,
-            )
+            with _without_progress_bars():
+                model = AutoModelForCausalLM.from_pretrained(
+                    str(path) if path.is_dir() else self._checkpoint.model,
+                    revision=self.options.revision,
+                    dtype=self.options.dtype,
+                    device_map=_device_map(self.options.device),
+                    trust_remote_code=self.options.trust_remote_code,
+                )
         except (OSError, ValueError, KeyError, ImportError) as error:
             reason = str(error).strip().splitlines()[0]
             raise InvalidInput(f"cannot load the weights of model {self._checkpoint.model!r}: {reason}") from error
@@ -184,6 +185,20 @@ class TransformersEngine:
             reason = str(error).strip().splitlines()[0]
             raise EngineError(f"loading model {self._checkpoint.model!r} failed: {reason}") from error
         return model.eval()
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Keep Transformers' own bars out of a run's progress, and leave its setting as it was."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 @contextmanager

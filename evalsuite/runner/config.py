@@ -62,8 +62,10 @@ class ModelRecord:
         return cls(engine.name, identity, digest_of(content), digest_of([engine.name, content, seed]))
 
 
-def make_config(settings: RunSettings, model: ModelRecord, plans: Sequence[TaskPlan]) -> dict[str, Any]:
-    """Return config.json's object."""
+def make_config(
+    settings: RunSettings, model: ModelRecord, plans: Sequence[TaskPlan], started: str | None
+) -> dict[str, Any]:
+    """Return config.json's object; ``started`` is when an earlier session of the run began."""
     return {
         "model": settings.model,
         "model_hash": model.hash,
@@ -74,7 +76,7 @@ def make_config(settings: RunSettings, model: ModelRecord, plans: Sequence[TaskP
         "overrides": dict(settings.overrides),
         "tasks": {plan.task.name: _task_config(plan) for plan in plans},
         "environment": environment(),
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "started": started or datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 

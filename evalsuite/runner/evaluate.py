@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ log = logging.getLogger("evalsuite")
 
 def evaluate(
     model: str,
-    tasks: Sequence[str] | None = None,
+    tasks: str | Sequence[str] | None = None,
     *,
     suite: str | None = None,
     engine: str = "auto",
@@ -47,7 +47,7 @@ def evaluate(
 
     Args:
         model: a path, a Hub id, ``"demo"``, or a scripted ``"fake:gold"``.
-        tasks: names of bundled tasks, or paths of task files.
+        tasks: names of bundled tasks, or paths of task files; a string is one name, or several with commas.
         suite: instead of ``tasks``, every task of a suite.
         engine: ``auto``, ``vllm``, ``transformers`` or ``openai``.
         limit: keep the first docs of each task, spread over its subtasks.
@@ -65,7 +65,8 @@ def evaluate(
     settings = RunSettings(
         model, engine, limit, data_mirror(data), Path(output) if output else None, seed, overrides or {}
     )
-    selected = select_tasks(tasks, suite, settings.task_overrides)
+    names = [name.strip() for name in tasks.split(",")] if isinstance(tasks, str) else tasks
+    selected = select_tasks(names, suite, settings.task_overrides)
     if limit is not None and limit < 1:
         raise InvalidInput(f"--limit {limit}: give a number of docs of at least 1")
     return _Evaluation(settings, selected, suite, progress or Silent()).run()
@@ -116,7 +117,7 @@ class _Evaluation:
             folder = self._folder(model)
             with folder.exclusive(), _logging_to(folder.log_path):
                 require_same_run(folder, model, plans)
-                folder.write_config(make_config(self.settings, model, plans))
+                folder.write_config(make_config(self.settings, model, plans, folder.config().get("started")))
                 return self._execute(engine, plans, model.digest, folder)
         finally:
             engine.close()
@@ -152,16 +153,16 @@ class _Evaluation:
 
     def _execute(self, engine: Engine, plans: Sequence[TaskPlan], digest: str, folder: RunFolder) -> RunResults:
         began = time.monotonic()
-        count = SessionCount(0, {})
         try:
             count = run_session(plans, engine, digest, folder, self.progress)
         except (EvalsuiteError, KeyboardInterrupt) as problem:
             log.error("%s", _how_to_resume(problem, folder, plans))
+            with suppress(EvalsuiteError):  # a full disk, say: the first problem is the one to tell
+                self._summarise(plans, SessionCount(0, {}), folder, time.monotonic() - began)
             raise
         finally:
             self.progress.finished()
-            results = self._summarise(plans, count, folder, time.monotonic() - began)
-        return results
+        return self._summarise(plans, count, folder, time.monotonic() - began)
 
     def _summarise(
         self, plans: Sequence[TaskPlan], count: SessionCount, folder: RunFolder, seconds: float
@@ -217,9 +218,21 @@ def _lookup(answers: Mapping[str, Any]) -> Script:
     return reply
 
 
+class _RunLog(logging.FileHandler):
+    """A log whose own trouble (a full disk) stays quiet: the journal tells of it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
+        """Say nothing."""
+
+    def close(self) -> None:
+        """Close, whatever can no longer be flushed."""
+        with suppress(OSError):
+            super().close()
+
+
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = _RunLog(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     log.addHandler(handler)
     try:

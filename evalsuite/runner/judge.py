@@ -46,11 +46,17 @@ class Judge:
         self._pool.shutdown(wait=True)
         self._raise_failure()
 
+    def cancel(self) -> None:
+        """Forget what has not been begun and wait for the rest: a resumed run judges it."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
     def _run(self, verifier: Verifier[Any], record: SampleRecord) -> None:
         self._deliver(record, judge_record(verifier, record))
 
     def _finished(self, future: Future[None]) -> None:
         self._room.release()
+        if future.cancelled():
+            return
         problem = future.exception()
         if problem is not None:
             self._failed.append(problem)

@@ -32,7 +32,7 @@ def rescore(folder: RunFolder) -> RunResults:
     """Judge every finished request of a run again and replace its verdicts and results.
 
     Raises:
-        InvalidInput: the run has no samples, or was never summarised.
+        InvalidInput: the run has no samples.
         RunMismatch: the run is still going on.
     """
     with folder.exclusive():
@@ -40,18 +40,20 @@ def rescore(folder: RunFolder) -> RunResults:
 
 
 def _rescore(folder: RunFolder) -> RunResults:
-    tasks, samples, before = recorded_tasks(folder), folder.samples(), folder.results()
-    if not samples or not before:
+    tasks, samples = recorded_tasks(folder), folder.samples()
+    if not samples:
         raise InvalidInput(f"{folder.path} has no finished samples to judge")
     verdicts = _judge_all(tasks, samples)
     lines = (json.dumps(verdicts[name].to_json(), ensure_ascii=False) for name in samples if name in verdicts)
     write_atomically(folder.verdicts_path, "".join(f"{line}\n" for line in lines))
-    config = folder.config()
+    config, before = folder.config(), folder.results().get("tasks", {})
+    owners = {name: [record.id for record in samples.values() if record.task == name] for name in tasks}
+    scored = tuple(_summarise(task, config, samples, verdicts, before) for task in tasks.values())
     results = RunResults(
         folder.path,
         config["model"],
-        before["complete"],
-        tuple(_summarise(task, config, samples, verdicts, before) for task in tasks.values()),
+        complete=all(task.docs == sum(name in verdicts for name in owners[task.task]) for task in scored),
+        tasks=scored,
     )
     folder.write_results(results.to_json())
     return results
@@ -80,5 +82,5 @@ def _summarise(
     before: Mapping[str, Any],
 ) -> TaskResult:
     own = [record for record in samples.values() if record.task == task.name]
-    failed = before["tasks"].get(task.name, {}).get("failed", 0)
+    failed = before.get(task.name, {}).get("failed", 0)
     return summarise_task(task, config["tasks"][task.name]["requests"], own, verdicts, failed, config["seed"])

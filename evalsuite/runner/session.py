@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass, replace
 from itertools import chain
 
@@ -65,11 +64,16 @@ def run_session(
         }
         progress.started(_starts(plans, answered))
         session = _Session(planned, samples, verdicts, progress)
-        with closing(session):
+        try:
             for record in answered.values():
                 if record.id not in judged:
                     session.judge(record)
             session.ask(engine, [item.planned for name, item in planned.items() if name not in answered])
+        except KeyboardInterrupt:
+            session.cancel()
+            raise
+        finally:
+            session.close()
         return session.count()
 
 
@@ -108,6 +112,10 @@ class _Session:
     def close(self) -> None:
         """Wait for outstanding verdicts."""
         self._judge.finish()
+
+    def cancel(self) -> None:
+        """Leave queued verdicts to the session that goes on."""
+        self._judge.cancel()
 
     def count(self) -> SessionCount:
         """Return what was done."""

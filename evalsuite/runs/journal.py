@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Any
 
@@ -27,6 +28,7 @@ class Journal:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._lock = Lock()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -42,11 +44,17 @@ class Journal:
         line = (json.dumps(record, ensure_ascii=False, separators=(",", ":")) + "\n").encode(
             "utf-8", "backslashreplace"
         )
+        with self._lock:
+            self._write(line)
+
+    def _write(self, line: bytes) -> None:
+        before = os.fstat(self._descriptor).st_size
         try:
             written = os.write(self._descriptor, line)
         except OSError as problem:
             raise EvalsuiteError(f"cannot write {self.path}: {problem.strerror}; {_SAFE}") from problem
         if written != len(line):
+            os.ftruncate(self._descriptor, before)  # so that no other thread writes behind half a line
             raise EvalsuiteError(f"cannot write {self.path}: the disk is full; {_SAFE}")
 
     def close(self) -> None:

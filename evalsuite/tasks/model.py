@@ -113,6 +113,12 @@ class SamplingConfig(_Table):
     stop: list[str] = []
 
     @model_validator(mode="after")
+    def _stops_say_something(self) -> SamplingConfig:
+        if "" in self.stop:
+            raise ValueError("an empty stop string would end every completion at once")
+        return self
+
+    @model_validator(mode="after")
     def _samples_differ(self) -> SamplingConfig:
         if self.n > 1 and self.temperature == 0:
             raise ValueError("n > 1 needs a temperature above 0: greedy samples are all the same")

@@ -376,3 +376,19 @@ def test_half_a_surrogate_pair_in_a_completion_is_kept(run, replies, tmp_path):
     rescore(folder)
     assert json.loads(folder.verdicts_path.read_text("utf-8").splitlines()[0])
     assert len(folder.verdicts()) == 3
+
+
+def test_a_run_killed_before_it_was_ever_summarised_can_be_scored(run, replies, tmp_path):
+    before = run(replies("2", "wrong", "6"))
+    (tmp_path / "run" / "results.json").unlink()
+    after = rescore(RunFolder.open(tmp_path / "run"))
+    assert (after.tasks, after.complete) == (before.tasks, True)
+
+
+def test_continuing_a_run_keeps_its_date(run, replies, tmp_path):
+    run(replies("2", "4", "6"))
+    started = RunFolder(tmp_path / "run").config()["started"]
+    path = tmp_path / "run" / "config.json"
+    path.write_text(path.read_text().replace(started, "2020-01-01T00:00:00+00:00"))
+    run(replies("2", "4", "6"))
+    assert RunFolder(tmp_path / "run").config()["started"] == "2020-01-01T00:00:00+00:00"

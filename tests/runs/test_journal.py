@@ -65,3 +65,16 @@ def test_a_full_disk_is_one_clear_line(tmp_path, monkeypatch):
         monkeypatch.setattr(journal, "_descriptor", full)
         with pytest.raises(EvalsuiteError, match="No space left on device; finished samples are safe"):
             journal.append({"n": 1})
+
+
+def test_half_a_line_is_taken_back_before_anybody_writes_behind_it(tmp_path, monkeypatch):
+    path = tmp_path / "j.jsonl"
+    real = os.write
+    with Journal(path) as journal:
+        journal.append({"n": 0})
+        with monkeypatch.context() as patch:
+            patch.setattr("evalsuite.runs.journal.os.write", lambda descriptor, data: real(descriptor, data[:4]))
+            with pytest.raises(EvalsuiteError, match="the disk is full"):
+                journal.append({"n": 1})
+        journal.append({"n": 2})
+    assert [record["n"] for record in read_lines(path)] == [0, 2]
