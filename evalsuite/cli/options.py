@@ -11,7 +11,17 @@ import typer
 
 from evalsuite.errors import InvalidInput
 
-__all__ = ["Data", "Json", "Overrides", "Suite", "TaskNames", "assignments", "split_names"]
+__all__ = [
+    "Data",
+    "Json",
+    "Overrides",
+    "RequireIsolation",
+    "Suite",
+    "TaskNames",
+    "assignments",
+    "insist_on_isolation",
+    "split_names",
+]
 
 Data = Annotated[
     Path | None,
@@ -22,10 +32,31 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a task key or an engine option: sampling.max_tokens=4096."),
 ]
+RequireIsolation = Annotated[
+    str | None,
+    typer.Option(metavar="LEVEL", help="Refuse to run programs with less: basic, confined or namespaced."),
+]
 Suite = Annotated[str | None, typer.Option(help="A suite: dev, unseen, rlvr or demo.")]
 TaskNames = Annotated[
     list[str] | None, typer.Option("--tasks", metavar="A,B", help="Task names, or paths of task files (.toml).")
 ]
+
+
+def insist_on_isolation(level: str | None) -> None:
+    """Make sure that this machine shuts programs in as far as was asked for.
+
+    Raises:
+        InvalidInput: it does not, or there is no such level.
+    """
+    from evalsuite.sandbox import Level, require
+
+    if level is None:
+        return
+    try:
+        wanted = Level.parse(level)
+    except ValueError as problem:
+        raise InvalidInput(f"--require-isolation: {problem}") from problem
+    require(wanted)
 
 
 def split_names(given: Sequence[str] | None) -> list[str]:

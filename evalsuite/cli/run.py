@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from evalsuite.cli.console import print_json, show_log
-from evalsuite.cli.options import Data, Json, Overrides, Suite, TaskNames, assignments, split_names
+from evalsuite.cli.options import (
+    Data,
+    Json,
+    Overrides,
+    RequireIsolation,
+    Suite,
+    TaskNames,
+    assignments,
+    insist_on_isolation,
+    split_names,
+)
 
 __all__ = ["run"]
 
@@ -25,6 +35,7 @@ def run(
     output: Annotated[Path | None, typer.Option(help="The run folder.", show_default="one in runs/")] = None,
     seed: Annotated[int, typer.Option(help="Seed of sampling and bootstrap.")] = 0,
     overrides: Overrides = None,
+    require_isolation: RequireIsolation = None,
     json: Json = False,
 ) -> None:
     """Evaluate a model. Stopped at any moment, the same command goes on where it was.
@@ -44,6 +55,7 @@ def run(
     from evalsuite.runner.evaluate import evaluate
 
     show_log()
+    insist_on_isolation(require_isolation)
     results = evaluate(
         model,
         split_names(tasks) or None,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from evalsuite.cli.console import print_json, show_log
-from evalsuite.cli.options import Json
+from evalsuite.cli.options import Json, RequireIsolation, insist_on_isolation
 
 __all__ = ["score"]
 
@@ -18,6 +18,7 @@ _WITH_ERRORS = 3
 def score(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.")],
     json: Json = False,
+    require_isolation: RequireIsolation = None,
 ) -> None:
     """Judge a finished run again, without its model, and replace its verdicts and results.
 
@@ -30,6 +31,7 @@ def score(
     from evalsuite.runs.folder import RunFolder
 
     show_log()
+    insist_on_isolation(require_isolation)
     results = rescore(RunFolder.open(run))
     if json:
         print_json({"folder": str(results.folder), **results.to_json()})

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TextIO
 import typer
 
 from evalsuite.cli.console import say
-from evalsuite.cli.options import Data, assignments
+from evalsuite.cli.options import Data, RequireIsolation, assignments, insist_on_isolation
 from evalsuite.errors import InvalidInput
 
 __all__ = ["verify"]
@@ -29,6 +29,7 @@ def verify(
     task: Annotated[str | None, typer.Option(help="Use this task's verifier, metric and references.")] = None,
     output: Annotated[Path | None, typer.Option(help="Where to write.", show_default="stdout")] = None,
     data: Data = None,
+    require_isolation: RequireIsolation = None,
 ) -> None:
     """Score saved completions: one line out per line in, in order.
 
@@ -44,6 +45,7 @@ def verify(
 
     if output is not None and output.exists() and completions.exists() and output.samefile(completions):
         raise InvalidInput(f"--output {output} is the input itself: give it another name")
+    insist_on_isolation(require_isolation)
     judge, reference_of, metric = _judging(verifier, assignments(param, "--param"), task, data)
     outcomes: Counter[str] = Counter()
     with _reading(completions) as lines, _writing(output) as out:

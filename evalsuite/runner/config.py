@@ -111,6 +111,7 @@ def _task_config(plan: TaskPlan) -> dict[str, Any]:
         "data": {"origin": plan.rows.origin, "rows": len(plan.rows.docs), "sha256": plan.rows.sha256},
         "exemplars": plan.exemplars_hash,
         "requests": len(plan.requests),
+        "verifier": dict(plan.verifier.resources()),
     }
 
 

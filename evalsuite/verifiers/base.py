@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
 from evalsuite.verifiers.verdict import Verdict
@@ -40,6 +40,10 @@ class Verifier(ABC, Generic[Completion]):
     def corrupted(self, gold: Completion, reference: Any) -> Completion:
         """Return a completion like ``gold`` that scores 0 against ``reference``."""
         raise BadReference(f"{type(self).__name__} cannot corrupt a right answer")
+
+    def resources(self) -> Mapping[str, str]:
+        """Return what on this machine, besides the parameters, has a part in the verdicts; goes into the record."""
+        return {}
 
     def verify(self, completion: Completion, reference: Any) -> Verdict:
         """Return the verdict on one completion.

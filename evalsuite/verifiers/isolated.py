@@ -50,6 +50,10 @@ class Isolated(Verifier[Any]):
             return Verdict.incorrect(reason=str(result.status))
         return Verdict.error(f"verifier_bug: {result.detail}")
 
+    def resources(self) -> Mapping[str, str]:
+        """Ask the verifier itself."""
+        return self.inner.resources()
+
     def gold(self, reference: Any) -> Any:
         """Ask the verifier itself."""
         return self.inner.gold(reference)

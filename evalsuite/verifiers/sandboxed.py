@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
-from evalsuite.sandbox import Job, Level, Limits, Report, UnusableTests, default_service, require
+from evalsuite.sandbox import Job, Level, Limits, Report, UnusableTests, default_service, probe, require
 from evalsuite.verifiers.base import BadReference, TextVerifier
 from evalsuite.verifiers.verdict import Verdict
 
@@ -53,6 +53,10 @@ class SandboxedVerifier(TextVerifier):
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
             pairs = list(zip(completions, references, strict=True))
             return list(threads.map(lambda pair: self.verify(*pair), pairs))
+
+    def resources(self) -> dict[str, str]:
+        """Return how far programs are shut in on this machine."""
+        return {"isolation": probe().level.name.lower()}
 
     def limits(self) -> Limits:
         """Return the bounds on one program."""

@@ -274,3 +274,19 @@ def test_a_defect_is_one_line_without_debug(cli, monkeypatch):
     code, _, err = cli("list")
     assert (code, err.count("\n")) == (1, 1)
     assert "KeyError" in err
+
+
+def test_isolation_can_be_insisted_on(cli, tmp_path, monkeypatch):
+    from evalsuite.sandbox import Isolation, Layer, probe
+
+    given = tmp_path / "in.jsonl"
+    given.write_text('{"completion": "1", "reference": "1"}\n')
+    verify = ("verify", "--verifier", "gsm8k", given, "--require-isolation")
+    code, _, err = cli(*verify, "total")
+    assert (code, "isolation level must be one of basic, confined, namespaced" in err) == (2, True)
+    assert cli(*verify, probe().level.name)[0] == 0
+    bare = Isolation((Layer("rlimits", works=True), Layer("seccomp", works=False, detail="no")))
+    monkeypatch.setattr("evalsuite.sandbox.service.probe", lambda: bare)
+    code, out, err = cli(*verify, "confined")
+    assert (code, out) == (2, "")
+    assert "isolation 'confined' is required" in err

@@ -26,9 +26,8 @@ Level = Literal["prompt", "instruction"]
 class Instructions(TextVerifier):
     """Judge a completion against a list of constraints.
 
-    The reference is ``{"instruction_id_list": [...], "kwargs": [{...}, ...], "prompt": ...}``; keys of ``kwargs``
-    that are
-    ``None`` count as absent, and ``prompt`` is not looked at.
+    The reference is ``{"instruction_id_list": [...], "kwargs": [{...}, ...], "prompt": ...}``; keys of ``kwargs`` that
+    are ``None`` count as absent, and ``prompt`` is not looked at.
 
     ``mode``: ``strict`` judges the completion as it is; ``loose`` accepts a constraint that holds for any of eight
     variants (without its first line, its last, both; each also without asterisks). Use ``strict`` for rewards.
@@ -72,8 +71,7 @@ class Instructions(TextVerifier):
         answer = completion if self.compat else final_segment(completion)
         return self._followed([constraint for _, constraint in self._constraints(reference)], answer or "")
 
-    @staticmethod
-    def resources() -> dict[str, str]:
+    def resources(self) -> dict[str, str]:
         """Return which tables decide on this machine, for the record: verdicts on a few texts depend on them.
 
         NLTK's and syllapy's are what the published scores were made with; the built-in ones need no installation.
