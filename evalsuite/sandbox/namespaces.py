@@ -1,7 +1,8 @@
 """User, process, mount, network, IPC and host-name namespaces, and a file system of read-only mounts and one tmpfs.
 
 No root is needed where the kernel allows unprivileged user namespaces. Inside there is no /proc, no network device, no
-process but the sandbox's own, and nothing to write but one directory of bounded size, which ``/tmp`` leads to.
+process but the sandbox's own, and nothing to write but one directory of bounded size, which ``/tmp`` leads to (unless
+the interpreter itself is installed below ``/tmp``).
 """
 
 from __future__ import annotations
