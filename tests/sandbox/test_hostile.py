@@ -101,7 +101,7 @@ def test_nothing_is_handed_on_to_the_next_program(service: Service, outside: hos
 
 
 def test_files_can_be_written_whatever_the_last_program_did(service: Service, outside: hostile.Outside) -> None:
-    # Where the interpreter itself lies below /tmp, that folder is its own, read-only, and only the box is left to write.
+    # Where the interpreter lies below /tmp, that folder is its own, read-only, and only the box is left to write.
     folder = "." if Path(sys.prefix).is_relative_to("/tmp") else "/tmp"
     writes = f"open('{folder}/x', 'w').write('x')\nopen('y', 'w').write(open('{folder}/x').read())\n" + hostile.HONEST
     for name in ("fill_inodes", "deep_directories", "unreadable_directories"):
