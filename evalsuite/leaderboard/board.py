@@ -6,10 +6,11 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from evalsuite.errors import InvalidInput
-from evalsuite.leaderboard.rows import BOARDS, RunRows
+from evalsuite.leaderboard.rows import BOARDS, RunRows, TaskCell
 from evalsuite.runs.folder import write_atomically
 from evalsuite.split import Split, split_of
 from evalsuite.tasks.registry import suite_names, suite_of, task_paths
@@ -61,8 +62,9 @@ def merge(rows: Iterable[Row], runs: Iterable[RunRows], board: Split) -> list[Ro
     for run in runs:
         if run.cells[board]:
             row = by_model.setdefault((run.model, run.model_hash), {})
-            row.update(_cells(run, board))
-            row.update(_about(run) | {"status": _status(row.get("status", ""), run)})
+            new = _without_lesser_cells(run, row, board)
+            row.update(_cells(new, board))
+            row.update(_about(new) | {"status": _status(row.get("status", ""), new)})
     for row in by_model.values():
         row["task_set"] = _task_set(row)
         row.update(_averages(row, board))
@@ -83,6 +85,19 @@ def _cells(run: RunRows, board: Split) -> Row:
         values = (f"{cell.score:.2f}", f"{cell.stderr:.2f}", str(cell.n), cell.task_hash)
         cells.update({f"{cell.task}{suffix}": value for suffix, value in zip(_CELL_SUFFIXES, values, strict=True)})
     return cells
+
+
+def _without_lesser_cells(run: RunRows, row: Mapping[str, str], board: Split) -> RunRows:
+    """Return the run without tasks that the row has on more docs already: a quick look never replaces a whole run."""
+
+    def is_lesser(cell: TaskCell) -> bool:
+        same = row.get(f"{cell.task}_task_hash") == cell.task_hash
+        return same and int(row.get(f"{cell.task}_n") or 0) > cell.n
+
+    lesser = tuple(f"{cell.task} " for cell in run.cells[board] if is_lesser(cell))
+    kept = tuple(cell for cell in run.cells[board] if not is_lesser(cell))
+    problems = tuple(problem for problem in run.problems if not (lesser and problem.startswith(lesser)))
+    return replace(run, cells={**run.cells, board: kept}, problems=problems)
 
 
 def _about(run: RunRows) -> Row:

@@ -94,3 +94,12 @@ def test_a_complete_run_does_not_hide_another_tasks_problem_and_a_repeat_mends_i
     assert row["status"] == "gsm8k ran on 5 of 1319 rows"
     (row,) = merge([row], [run_of(tmp_path, scores={"gsm8k": 3.0})], Split.DEV)
     assert row["status"] == "complete"
+
+
+def test_a_quick_look_never_replaces_a_whole_run(tmp_path):
+    whole = run_of(tmp_path, scores={"gsm8k": 50.0, "ifeval": 40.0})
+    cells = {Split.DEV: (TaskCell("gsm8k", 90.0, 9.0, 5, "hashgsm8k"),), Split.UNSEEN: ()}
+    look = RunRows(tmp_path, "m", "abc", "2026-01-03", "vllm", "c", "0.1.0", cells, ("gsm8k ran on 5 of 1319 rows",))
+    for runs in ([whole, look], [look, whole]):
+        (row,) = merge([], runs, Split.DEV)
+        assert (row["gsm8k"], row["gsm8k_n"], row["status"]) == ("50.00", "100", "complete")
