@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from evalsuite.errors import InvalidInput, InvalidTask, UnknownName, nearest
+from evalsuite.split import Split
 from evalsuite.tasks.model import Task
 
 __all__ = ["bundled_data", "load_suite", "load_task", "read_task", "suite_names", "suite_of", "task_paths"]
@@ -23,8 +24,9 @@ def bundled_data(kind: str) -> Path:
 
 
 def suite_names() -> list[str]:
-    """Return the bundled suites, sorted; a suite is a folder in ``tasks/``."""
-    return sorted(folder.name for folder in bundled_data("tasks").iterdir() if folder.is_dir())
+    """Return the bundled suites, sorted: the folders in ``tasks/``, and every split even while it has no task."""
+    folders = {folder.name for folder in bundled_data("tasks").iterdir() if folder.is_dir()}
+    return sorted(folders | {str(split) for split in Split})
 
 
 def suite_of(path: Path) -> str | None:

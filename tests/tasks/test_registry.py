@@ -102,3 +102,8 @@ def test_a_file_does_not_name_its_own_task(write_task):
         load_task(str(write_task(head='name = "other"\n')))
     with pytest.raises(InvalidTask, match="unknown key 'name'"):
         load_task("gsm8k", {"name": "other"})
+
+
+def test_every_split_is_a_suite_even_without_tasks():
+    assert {"demo", "dev", "rlvr", "unseen"} <= set(suite_names())
+    assert task_paths("rlvr") == {}
