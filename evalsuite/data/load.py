@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from evalsuite.data.procedural import generate
 from evalsuite.errors import DataMismatch, DataUnavailable, InvalidTask
 from evalsuite.prompts.templates import render_text, render_value
 from evalsuite.tasks.model import DataSource, Task
+from evalsuite.tasks.registry import require_own_data
 
 __all__ = ["Doc", "LoadedRows", "Row", "hash_rows", "load_docs", "load_split", "require_in_mirror"]
 
@@ -65,6 +67,7 @@ def load_docs(task: Task, mirror: Path | None) -> LoadedRows:
     Raises:
         DataUnavailable: the rows cannot be reached; the message names the ways to provide them.
         DataMismatch: the number of rows is not the published one, or two docs have the same id.
+        SplitViolation: the mirror's folder is a dataset of an unseen task under another name.
     """
     parts = [_part(task, config, task.data.split, mirror) for config in task.data.configs]
     docs = [_doc(task, number, row) for part in parts for number, row in enumerate(part.rows)]
@@ -103,6 +106,8 @@ def _part(task: Task, config: str | None, split: str, mirror: Path | None) -> _P
     """Return one configuration's rows as the task wants them, each with its ``subtask``."""
     source = task.data
     hub, inner = source.place(config)
+    if mirror is not None and hub is not None:
+        require_own_data(task, [os.path.realpath(mirror / hub)])  # whatever it is called there
     found, version = _version(source, config, split, mirror)
     rows, origin = _read(source, config, found, mirror)
     declaration = declared_by(mirror, hub)

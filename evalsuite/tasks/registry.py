@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -27,10 +29,14 @@ __all__ = [
     "suite_of",
     "task_groups",
     "task_paths",
+    "unseen_owner",
 ]
 
 #: What a task's place says, and its file does not.
 _GIVEN = frozenset({"name", "path", "group"})
+
+#: What stands beside a dataset's name: ``owner/name@revision`` in an address, ``datasets--owner--name`` in a cache.
+_REVISION_OR_CACHE = re.compile("@|--")
 
 
 def bundled_data(kind: str) -> Path:
@@ -125,25 +131,31 @@ def read_task(path: Path, overrides: Mapping[str, Any] | None = None) -> Task:
         task = Task.model_validate({**table, "name": path.stem, "path": place, "group": group_of(place)})
     except ValidationError as problem:
         raise InvalidTask(f"{path}: {explain(problem, Task)}") from problem
-    require_own_data(task)
+    require_own_data(task, task.data.hubs)
     return task
 
 
-def require_own_data(task: Task) -> None:
+def require_own_data(task: Task, places: Iterable[str]) -> None:
     """Check that a task reads no dataset (any split of it, for docs or exemplars) that a bundled unseen task reads.
 
     Raises:
-        SplitViolation: it does, and is not unseen itself.
+        SplitViolation: one of the ``places`` it reads is such a dataset, and the task is not unseen itself.
     """
     if task.split is Split.UNSEEN:
         return
-    for hub in sorted(task.data.hubs):
-        owner = _unseen_datasets().get(hub.casefold())
+    for place in sorted(places):
+        owner = unseen_owner(place)
         if owner is not None:
             raise SplitViolation(
-                f"{task.path}: data.hub {hub} belongs to the unseen task {owner}: "
+                f"{task.path}: data.hub {place} belongs to the unseen task {owner}: "
                 f"a {task.split} task may not use it (to report on it, put the file into a folder called 'unseen')"
             )
+
+
+def unseen_owner(place: str) -> str | None:
+    """Return the bundled unseen task that reads a dataset; ``place`` is its id on the Hub, an address or a path."""
+    parts = f"/{posixpath.normpath(_REVISION_OR_CACHE.sub('/', place.casefold()))}/"
+    return next((owner for hub, owner in _unseen_datasets().items() if f"/{hub}/" in parts), None)
 
 
 @cache

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from evalsuite.prompts.messages import ChatPrompt
 from evalsuite.prompts.render import render_prompt, render_target
 from evalsuite.prompts.templates import render_value
 from evalsuite.split import Split, split_of
-from evalsuite.tasks.registry import load_task, read_task, task_paths
+from evalsuite.tasks.registry import load_task, unseen_owner
 from evalsuite.training.dialogues import split_dialogue
 from evalsuite.training.recipe import Recipe, Source, TrainingData
 
@@ -137,6 +138,7 @@ def _task_rows(name: str, where: str, mirror: Path | None) -> list[Row]:
 def _file_rows(path: Path, where: str) -> list[Row]:
     if split_of(path.resolve()) == Split.UNSEEN:
         raise SplitViolation(f"{where}.file {path} lies in a folder called 'unseen': it may not be trained on")
+    _require_own_data(os.path.realpath(path), f"{where}.file {path}")
     rows = []
     try:
         with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
@@ -156,10 +158,11 @@ def _hub_rows(source: Source, where: str, mirror: Path | None) -> list[Row]:
     import datasets
 
     dataset = source.hub or ""
-    _require_own_data(dataset, where)
     path, revision = dataset, source.revision
     if mirror is not None and (mirror / dataset).is_dir():
-        path, revision = str(mirror / dataset), None
+        path, revision = os.path.realpath(mirror / dataset), None
+    for place in (dataset, path):
+        _require_own_data(place, f"{where}.hub {dataset}")
     datasets.disable_progress_bars()
     try:
         return list(datasets.load_dataset(path, source.config, split=source.split or "train", revision=revision))
@@ -172,14 +175,11 @@ def _hub_rows(source: Source, where: str, mirror: Path | None) -> list[Row]:
         ) from problem
 
 
-def _require_own_data(dataset: str, where: str) -> None:
+def _require_own_data(place: str, what: str) -> None:
     """Check that no unseen task reads this dataset, under whatever path its copy lies."""
-    for name, path in task_paths().items():
-        if split_of(path) != Split.UNSEEN:
-            continue
-        hub = read_task(path).data.hub
-        if hub is not None and f"/{dataset.casefold().strip('/')}".endswith(f"/{hub.casefold()}"):
-            raise SplitViolation(f"{where}.hub {dataset} belongs to the unseen task {name}: it may not be trained on")
+    owner = unseen_owner(place)
+    if owner is not None:
+        raise SplitViolation(f"{what} belongs to the unseen task {owner}: it may not be trained on")
 
 
 def _parsed(row: Row, column: str, where: str) -> Any:

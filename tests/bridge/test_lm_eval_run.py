@@ -12,7 +12,7 @@ import pytest
 from evalsuite.bridge.lm_eval.process import LmEvalProcess
 from evalsuite.bridge.lm_eval.tasks import load_lm_eval_tasks
 from evalsuite.bridge.lm_eval.verifier import LmEvalVerifier
-from evalsuite.bridge.lm_eval.wire import Source
+from evalsuite.bridge.lm_eval.wire import LeafInfo, Source
 from evalsuite.engines.base import GenerateRequest, LogLikelihoodRequest
 from evalsuite.errors import DataUnavailable, InvalidInput, MissingExtra, RunMismatch, SplitViolation, UnknownName
 from evalsuite.prompts.messages import ChatPrompt, TextPrompt
@@ -273,13 +273,30 @@ def test_group_results_are_lm_evals(mirror: Path, tmp_path: Path) -> None:
 def test_what_is_unseen_here_is_unseen_there(name: str, dataset: str, unseen: bool) -> None:
     from evalsuite.bridge.lm_eval.tasks import _is_unseen
 
-    assert _is_unseen(name, dataset) is unseen
+    leaf = LeafInfo(name, 1, "", "", dataset, (dataset,), None, "test", 0, True, False, ())
+    assert _is_unseen(leaf) is unseen
 
 
 def test_an_unseen_task_asks_for_a_reason(mirror: Path, tmp_path: Path) -> None:
     with pytest.raises(SplitViolation, match="lm-eval/agieval_lsat_ar"):
         evaluate("fake:gold", "lm-eval/agieval_lsat_ar", data=mirror, output=tmp_path / "run", ledger=tmp_path / "l")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_file_of_ones_own_that_reads_an_unseen_dataset_is_unseen(tmp_path: Path) -> None:
+    rows = tmp_path / "TIGER-Lab" / "MMLU-Pro" / "test.jsonl"
+    rows.parent.mkdir(parents=True)
+    rows.write_text('{"question": "1 + 1?", "options": ["1", "2"], "answer_index": 1}\n')
+    (tmp_path / "link").symlink_to(rows.parent)
+    for number, files in enumerate((f"{{test: {rows}}}", f"{{test: [{tmp_path}/link/test.jsonl]}}")):
+        path = tmp_path / f"mine{number}.yaml"
+        path.write_text(
+            f"task: mine{number}\ndataset_path: json\ndataset_kwargs: {{data_files: {files}}}\ntest_split: test\n"
+            'output_type: multiple_choice\ndoc_to_text: "{{question}}"\ndoc_to_choice: options\n'
+            "doc_to_target: answer_index\n"
+        )
+        with pytest.raises(SplitViolation, match=f"lm-eval/mine{number} is unseen"):
+            evaluate("fake:gold", f"lm-eval/{path}", output=tmp_path / "run", ledger=tmp_path / "l")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from evalsuite.data.exemplars import load_exemplars
 from evalsuite.data.load import load_docs
-from evalsuite.errors import DataMismatch, DataUnavailable, InvalidTask, UnknownName
+from evalsuite.errors import DataMismatch, DataUnavailable, InvalidTask, SplitViolation, UnknownName
 from evalsuite.tasks import load_task
 from evalsuite.tasks.registry import read_task
 
@@ -32,6 +32,15 @@ def test_two_docs_with_one_id_are_an_error(write_task, small_mirror):
 def test_a_dataset_missing_from_the_mirror_is_named(write_task, tmp_path):
     with pytest.raises(DataUnavailable, match="me/mine is not in the mirror"):
         load_docs(read_task(write_task()), tmp_path)
+
+
+def test_an_unseen_dataset_under_another_name_in_the_mirror_is_refused(write_task, small_mirror):
+    hidden = small_mirror / "TIGER-Lab" / "MMLU-Pro"
+    hidden.parent.mkdir()
+    (small_mirror / "me" / "mine").rename(hidden)
+    (small_mirror / "me" / "mine").symlink_to(hidden)
+    with pytest.raises(SplitViolation, match="MMLU-Pro belongs to the unseen task mmlu_pro"):
+        load_docs(read_task(write_task()), small_mirror)
 
 
 def test_without_network_and_mirror_both_ways_are_named(write_task):

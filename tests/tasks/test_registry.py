@@ -22,7 +22,7 @@ from evalsuite.tasks.model import (
     VerifierConfig,
     leaks,
 )
-from evalsuite.tasks.registry import _unseen_datasets, read_task, suite_of, task_groups
+from evalsuite.tasks.registry import _unseen_datasets, read_task, suite_of, task_groups, unseen_owner
 
 DEFAULTS = Path(__file__).parent / "golden" / "defaults.json"
 
@@ -210,6 +210,29 @@ def test_the_data_of_an_unseen_task_stay_unseen(bundled, write_task):
             read_task(bundled(place))
     assert read_task(bundled("unseen/other_form.toml")).split is Split.UNSEEN
     assert read_task(bundled("dev/free.toml", hub="me/other")).split is Split.DEV
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "./TIGER-Lab/MMLU-Pro",
+        "tiger-lab//mmlu-pro/",
+        "cais/../TIGER-Lab/MMLU-Pro",
+        "/mirror/TIGER-Lab/MMLU-Pro/test.jsonl.gz",
+        "hf://datasets/TIGER-Lab/MMLU-Pro@main/data/test.parquet",
+        "~/.cache/huggingface/hub/datasets--TIGER-Lab--MMLU-Pro/snapshots",
+    ],
+)
+def test_an_unseen_dataset_is_known_however_its_place_is_spelt(place, write_task):
+    assert unseen_owner(place) == "mmlu_pro"
+    with pytest.raises(SplitViolation, match="belongs to the unseen task mmlu_pro"):
+        read_task(write_task(), {"data.hub": place})
+
+
+def test_other_datasets_with_like_names_are_free():
+    free = ("cais/mmlu", "TIGER-Lab/MMLU-Pro-Plus", "MMLU-Pro", "my-TIGER-Lab/MMLU-Pro", "hails/agieval")
+    assert [unseen_owner(place) for place in free] == [None] * len(free)
+    assert unseen_owner("hails/agieval-lsat-ar") == "agieval_english"
 
 
 def test_no_group_has_the_name_of_a_task_and_none_of_one_member():

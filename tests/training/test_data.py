@@ -157,6 +157,8 @@ def test_the_prompt_of_a_row_is_what_the_user_says(row, text):
         ({"rows": 1, "hub": "TIGER-Lab/MMLU-Pro"}, SplitViolation, "unseen task"),
         ({"rows": 1, "hub": "tiger-lab/mmlu-pro", "split": "validation"}, SplitViolation, "unseen task"),
         ({"rows": 1, "hub": "/some/mirror/TIGER-Lab/MMLU-Pro"}, SplitViolation, "unseen task"),
+        ({"rows": 1, "hub": "hails/agieval-lsat-ar"}, SplitViolation, "unseen task agieval_english"),
+        ({"rows": 1, "file": "/some/mirror/TIGER-Lab/MMLU-Pro/validation.jsonl"}, SplitViolation, "unseen task"),
         ({"rows": 1, "mix": [{"hub": "TIGER-Lab/MMLU-Pro"}]}, SplitViolation, "unseen task"),
         ({"rows": 1, "task": "mmlu_pro"}, SplitViolation, "never trained on"),
         ({"rows": 1, "task": "demo_strings_unseen"}, SplitViolation, "never trained on"),

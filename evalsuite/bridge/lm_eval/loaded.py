@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -121,7 +122,7 @@ def describe(source: Source) -> list[UnitInfo]:
         UnitInfo(
             name=unit.name,
             title=str(getattr(unit.group, "alias", None) or unit.name),
-            leaves=tuple(_leaf_info(leaf) for leaf in unit.leaves.values()),
+            leaves=tuple(_leaf_info(leaf, source.mirror) for leaf in unit.leaves.values()),
             metrics=tuple(unit.metrics),
         )
         for unit in load(source).values()
@@ -178,15 +179,29 @@ def _require_confirmation(name: str, options: LmEvalOptions) -> None:
         )
 
 
-def _leaf_info(leaf: Leaf) -> LeafInfo:
+def _places(dataset: str, arguments: Mapping[str, Any], mirror: str | None) -> Iterator[str]:
+    """Yield real paths of what a task reads: its dataset's folder and its data files, in whatever shape those stand."""
+    yield os.path.realpath(Path(mirror or "") / dataset)
+    waiting = [arguments.get(name) for name in ("data_dir", "data_files")]
+    while waiting:
+        files = waiting.pop()
+        if isinstance(files, str):
+            yield files if "://" in files else os.path.realpath(files)
+        elif files:
+            waiting += files.values() if isinstance(files, Mapping) else files
+
+
+def _leaf_info(leaf: Leaf, mirror: str | None) -> LeafInfo:
     task = leaf.task
     config = task.dump_config()
+    dataset = str(config.get("dataset_path") or task.DATASET_PATH or "lm-eval")
     return LeafInfo(
         name=leaf.name,
         rows=len(leaf.docs),
         sha256=row_hash(leaf.hashes),
         definition=_definition(task, config),
-        dataset=str(config.get("dataset_path") or task.DATASET_PATH or "lm-eval"),
+        dataset=dataset,
+        places=(dataset, *_places(dataset, config.get("dataset_kwargs") or {}, mirror)),
         config=config.get("dataset_name"),
         split=str(config.get("test_split") or config.get("validation_split") or "test"),
         shots=int(config.get("num_fewshot") or 0),

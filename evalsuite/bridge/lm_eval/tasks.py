@@ -6,18 +6,17 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from evalsuite.bridge.lm_eval.options import OPTION_ROOT, LmEvalOptions, read_options
 from evalsuite.bridge.lm_eval.process import LmEvalProcess
-from evalsuite.bridge.lm_eval.wire import Source, UnitInfo
+from evalsuite.bridge.lm_eval.wire import LeafInfo, Source, UnitInfo
 from evalsuite.errors import InvalidInput, UnknownName
 from evalsuite.split import Split
 from evalsuite.tasks.model import About, DataSource, Fewshot, Format, Task, VerifierConfig
-from evalsuite.tasks.registry import load_suite
+from evalsuite.tasks.registry import unseen_owner
 
 __all__ = ["PREFIX", "VERIFIER", "definition_of", "is_lm_eval", "load_lm_eval_tasks", "without_lm_eval_options"]
 
@@ -78,7 +77,7 @@ def _task(source: Source, unit: UnitInfo, options: LmEvalOptions) -> Task:
     if not unit.metrics:
         raise InvalidInput(f"{PREFIX}{unit.name} states no metric")
     primary = (_matching(options.metric, unit) if options.metric else None) or unit.metrics[0]
-    split = Split.UNSEEN if any(_is_unseen(leaf.name, leaf.dataset) for leaf in unit.leaves) else Split.DEV
+    split = Split.UNSEEN if any(map(_is_unseen, unit.leaves)) else Split.DEV
     first = unit.leaves[0]
     params = {
         "name": source.name,
@@ -105,11 +104,6 @@ def _task(source: Source, unit: UnitInfo, options: LmEvalOptions) -> Task:
     )
 
 
-def _is_unseen(name: str, dataset: str) -> bool:
-    return bool(_UNSEEN_NAMES.search(name) or _UNSEEN_NAMES.search(dataset)) or dataset in _unseen_datasets()
-
-
-@cache
-def _unseen_datasets() -> frozenset[str]:
-    """Return the datasets of evalsuite's own unseen tasks."""
-    return frozenset(task.data.hub for task in load_suite(Split.UNSEEN) if task.data.hub)
+def _is_unseen(leaf: LeafInfo) -> bool:
+    """Whether a task asks what is unseen here: going by its name, and by what it reads."""
+    return any(map(_UNSEEN_NAMES.search, (leaf.name, leaf.dataset))) or any(map(unseen_owner, leaf.places))

@@ -30,6 +30,8 @@ class LeafInfo:
     definition: str
     """Hash over the resolved configuration, functions by their source."""
     dataset: str
+    places: tuple[str, ...]
+    """The dataset and whatever data files it names, by their real paths where they are on this machine."""
     config: str | None
     split: str
     shots: int
