@@ -123,15 +123,15 @@ def _choices(reply: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     choices = reply.get("choices")
     if not isinstance(choices, list) or not choices or not all(isinstance(choice, dict) for choice in choices):
         raise BadReply("the reply has no choices")
-    return sorted(choices, key=lambda choice: choice.get("index") or 0)
+    return sorted(choices, key=lambda choice: _number(choice.get("index")) or 0)
 
 
 def _sample(choice: Mapping[str, Any], sampling: Sampling, tokens: int) -> Sample:
     text, reason = _text(choice, sampling), choice.get("finish_reason")
-    if reason in _NOT_AN_ANSWER:
-        raise Unanswered(f"the server ended the answer with {reason!r}", "request")
     if not isinstance(reason, str):
         raise Unanswered("the reply has no finish_reason: the answer may be incomplete", "unclear")
+    if reason in _NOT_AN_ANSWER:
+        raise Unanswered(f"the server ended the answer with {reason!r}", "request")
     ids = choice.get("token_ids")
     kept = text[: min((at for stop in sampling.stop if (at := text.find(stop)) >= 0), default=len(text))]
     cut_off = reason in _CUT_OFF and kept == text
@@ -173,7 +173,8 @@ def _text(choice: Mapping[str, Any], sampling: Sampling) -> str:
     text = message.get("content") if message is not choice else message.get("text")
     if isinstance(text, str):
         return text
-    if choice.get("finish_reason") in _CUT_OFF:
+    reason = choice.get("finish_reason")
+    if isinstance(reason, str) and reason in _CUT_OFF:
         raise Unanswered(
             f"the content is null: max_tokens = {sampling.max_tokens} were used up before the answer began "
             "(a reasoning model needs more)",
@@ -217,8 +218,7 @@ def _after_ids(choice: Mapping[str, Any], context_ids: Sequence[int]) -> Scored:
 
 
 def _logprob(entry: Any) -> float | None:
-    value = entry.get("logprob") if isinstance(entry, dict) else entry
-    return float(value) if isinstance(value, int | float) else None
+    return _number(entry.get("logprob") if isinstance(entry, dict) else entry)
 
 
 def echoed_loglikelihoods(reply: Mapping[str, Any], prompt: str, continuations: Sequence[str]) -> list[Scored]:
@@ -251,10 +251,15 @@ def _after_text(choice: Mapping[str, Any], prompt: str, continuation: str) -> Sc
         end += len(str(token))
         if end > boundary:
             kept.append(_logprob(value))
-            greedy.append(
-                value >= max(top.values()) if isinstance(top, dict) and top and kept[-1] is not None else None
-            )
+            greedy.append(_is_best(kept[-1], top))
     return _summed(kept, greedy)
+
+
+def _is_best(value: float | None, top: Any) -> bool | None:
+    """Whether no likely token of a reply is likelier than this one, None where the reply does not tell."""
+    likely = [_number(other) for other in top.values()] if isinstance(top, dict) else []
+    known = [other for other in likely if other is not None]
+    return None if value is None or not known else value >= max(known)
 
 
 def _summed(values: Sequence[float | None], greedy: Sequence[bool | None]) -> Scored:
