@@ -11,7 +11,7 @@ from evalsuite.engines.factory import resolve_model
 from evalsuite.runs.provenance import environment
 from evalsuite.training.recipe import Recipe
 
-__all__ = ["Provenance", "lineage_of", "make_provenance", "next_step", "write_card"]
+__all__ = ["Provenance", "describe", "lineage_of", "make_provenance", "next_step", "write_card"]
 
 Provenance = Mapping[str, Any]
 
@@ -23,19 +23,7 @@ tags: [evalsuite]
 
 Made by `evalsuite train {name}` (evalsuite {evalsuite}, commit {commit}).
 
-| | |
-|---|---|
-| stage | {stage} |
-| starts from | {start} |
-| lineage | {lineage} |
-| parameters | {parameters} |
-| recipe | `{recipe_hash}`, seed {seed} |
-| training rows | {rows:,} from {sources}, `{data_hash}` |
-| rewards | {rewards} |
-| overlap with evaluations | {overlap} |
-| steps | {steps:,} of {batch_size} rows |
-| final loss | {loss:.3f} |
-| weights | {weights} |
+{table}
 
 {notes}
 
@@ -117,36 +105,48 @@ def next_step(folder: Path) -> str:
     return f"evaluate it: evalsuite run --model {folder} {what}"
 
 
+def describe(provenance: Provenance) -> dict[str, str]:
+    """Return what a reader asks first about a run, by name; of one that goes on, what is known already."""
+    recipe = provenance["recipe"]
+    rows = f"{recipe['data']['rows']:,}"
+    if "sources" in provenance:
+        rows += f" from {', '.join(provenance['sources'])}"
+    facts = {
+        "stage": recipe["stage"],
+        "starts from": recipe.get("init") or "random weights",
+        "recipe": f"`{provenance['recipe_hash']}`, seed {recipe['seed']}",
+        "training rows": f"{rows}, `{provenance['data_hash']}`",
+    }
+    if "lineage" in provenance:
+        facts["lineage"] = " ← ".join(str(one.get("name") or one["model"]) for one in provenance["lineage"]) or "none"
+    if "rewards" in provenance:
+        facts["rewards"] = ", ".join(map(_judge, provenance["rewards"])) or "none"
+    if "decontamination" in provenance:
+        facts["overlap with evaluations"] = _overlap(provenance["decontamination"])
+    if provenance.get("parameters"):
+        facts["parameters"] = f"{provenance['parameters']:,}"
+    if "steps" in provenance:
+        facts["steps"] = f"{provenance['steps']:,} of {recipe['training']['batch_size']} rows"
+        facts["final loss"] = f"{provenance['final_loss']:.3f}"
+        facts["weights"] = _whose(provenance.get("weights_of"))
+    return facts
+
+
 def _card(provenance: Provenance) -> str:
     recipe, environment = provenance["recipe"], provenance["environment"]
-    parameters = provenance.get("parameters")
-    lineage = " ← ".join(str(one.get("name") or one["model"]) for one in provenance["lineage"])
-    rewards = ", ".join(
-        table.get("name") or next(table[k] for k in ("verifier", "task", "model") if k in table)
-        for table in provenance["rewards"]
-    )
+    rows = [f"| {name} | {value} |" for name, value in describe(provenance).items()]
     return _CARD.format(
         title=recipe["title"],
         name=provenance["name"],
         evalsuite=environment["evalsuite"],
         commit=environment["git_commit"] or "unknown",
-        stage=recipe["stage"],
-        start=recipe.get("init") or "random weights",
-        lineage=lineage or "none",
-        parameters=f"{parameters:,}" if parameters else "see config.json",
-        recipe_hash=provenance["recipe_hash"],
-        seed=recipe["seed"],
-        rows=recipe["data"]["rows"],
-        sources=", ".join(provenance["sources"]),
-        data_hash=provenance["data_hash"],
-        rewards=rewards or "none",
-        overlap=_overlap(provenance["decontamination"]),
-        steps=provenance["steps"],
-        batch_size=recipe["training"]["batch_size"],
-        loss=provenance["final_loss"],
-        weights=_whose(provenance.get("weights_of")),
+        table="\n".join(["| | |", "|---|---|", *rows]),
         notes=recipe["notes"].strip(),
     )
+
+
+def _judge(table: Mapping[str, Any]) -> str:
+    return str(table.get("name") or next(table[key] for key in ("verifier", "task", "model") if key in table))
 
 
 def _whose(chosen: Mapping[str, Any] | None) -> str:

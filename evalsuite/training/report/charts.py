@@ -18,6 +18,7 @@ _STYLE = MappingProxyType(
     {
         "svg.fonttype": "none",
         "svg.hashsalt": "evalsuite",
+        "text.parse_math": False,  # names are the user's, and may have dollar signs in them
         "font.family": "sans-serif",
         "font.size": 9,
         "axes.spines.top": False,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.runs.folder import write_atomically
+from evalsuite.training.checkpoint import describe
 from evalsuite.training.folder import TrainingFolder
 from evalsuite.training.metrics_log import read_rows
 from evalsuite.training.report.charts import Line, line_chart
@@ -69,7 +70,8 @@ def _render(folder: TrainingFolder) -> str:
     steps = read_rows(folder.metrics)
     return render_page(
         "training.html.jinja",
-        title=str(provenance.get("title") or provenance.get("name") or folder.path.name),
+        title=str(provenance.get("recipe", {}).get("title") or folder.path.name),
+        name=str(provenance.get("name") or ""),
         finished=folder.finished,
         facts=_facts(provenance, steps),
         charts=_charts(steps),
@@ -86,23 +88,13 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _facts(provenance: Mapping[str, Any], steps: Rows) -> dict[str, str]:
-    plain = {
-        key.replace("_", " "): _shown(value)
-        for key, value in provenance.items()
-        if isinstance(value, str | int | float) and value != "" and key != "title"
-    }
+    facts = {name: value.replace("`", "") for name, value in describe(provenance).items()} if provenance else {}
     if steps:
-        plain |= {
+        facts |= {
             "steps": f"{steps[-1]['step']:,} of {steps[-1]['steps']:,}",
             "seconds": f"{steps[-1]['seconds']:.0f}",
         }
-    return plain
-
-
-def _shown(value: str | float) -> str:
-    if isinstance(value, str):
-        return value
-    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    return facts
 
 
 def _charts(steps: Rows) -> list[_Chart]:
@@ -158,4 +150,21 @@ def sampled(rows: Rows, most: int, each: int) -> list[tuple[int, Rows]]:
     steps = sorted({row["step"] for row in rows})
     gaps = max(1, min(most, len(steps)) - 1)
     chosen = sorted({steps[round(i * (len(steps) - 1) / gaps)] for i in range(gaps + 1)}) if steps else []
-    return [(step, [row for row in rows if row["step"] == step][:each]) for step in chosen]
+    return [(step, _judged([row for row in rows if row["step"] == step])[:each]) for step in chosen]
+
+
+def _judged(rows: Rows) -> Rows:
+    """Return a row a completion, with what it was worth in words; where several rewards judged it, what each said."""
+    judges: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        judges.setdefault(str(row.get("by", "")), []).append(row)
+    judged = []
+    for one in zip(*judges.values(), strict=False):
+        said = [_worth(row["reward"]) for row in one]
+        named = [f"{name} {value}" for name, value in zip(judges, said, strict=True)]
+        judged.append({**one[0], "worth": ", ".join(named if len(said) > 1 else said)})
+    return judged
+
+
+def _worth(reward: float | None) -> str:
+    return "–" if reward is None else f"{reward:.2f}"

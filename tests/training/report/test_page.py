@@ -27,6 +27,31 @@ class Page(HTMLParser):
         self.text.append(data)
 
 
+#: As it is while a run goes on; a finished one has more.
+BEGUN = {
+    "name": "demo/ppo",
+    "recipe_hash": "abc",
+    "data_hash": "def",
+    "recipe": {
+        "title": "Demo model, PPO",
+        "stage": "ppo",
+        "init": "demo",
+        "seed": 1,
+        "data": {"rows": 2000},
+        "training": {"batch_size": 128},
+    },
+}
+PROVENANCE = BEGUN | {
+    "sources": ["generator demo_prompts"],
+    "lineage": [{"model": "demo", "name": "demo/sft"}],
+    "rewards": [{"verifier": "exact_match"}],
+    "decontamination": {"checked": {}, "unchecked": {"gsm8k": "no network"}, "override": "it is a test"},
+    "steps": 60,
+    "final_loss": 0.5,
+    "weights_of": {"step": 30, "development_score": 0.75},
+}
+
+
 @pytest.fixture
 def folder(tmp_path):
     steps = [
@@ -42,9 +67,7 @@ def folder(tmp_path):
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(step) + "\n" for step in steps))
     (tmp_path / "samples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in samples))
     (tmp_path / "best.json").write_text(json.dumps({"step": 60, "score": 0.75}))
-    (tmp_path / "provenance.json").write_text(
-        json.dumps({"name": "demo/ppo", "recipe_hash": "abc", "recipe": {"seed": 1}})
-    )
+    (tmp_path / "provenance.json").write_text(json.dumps(PROVENANCE))
     return TrainingFolder(tmp_path)
 
 
@@ -58,8 +81,14 @@ def test_the_page_shows_curves_scores_and_completions(folder):
     page = Page(write_report(folder).read_text(encoding="utf-8"))
     text = " ".join(page.text)
     for wanted in (
+        "Demo model, PPO",
         "demo/ppo",
         "finished",
+        "2,000 from generator demo_prompts, def",
+        "exact_match",
+        "demo/sft",
+        "accepted: it is a test",
+        "of step 30, which had the best mean development score (0.750)",
         "Loss",
         "Reward",
         "Share solved",
@@ -82,6 +111,26 @@ def test_what_a_model_says_is_text_and_never_markup(folder):
 def test_a_run_that_has_only_begun_has_a_page_too(tmp_path):
     page = write_report(TrainingFolder(tmp_path)).read_text(encoding="utf-8")
     assert "unfinished" in page
+    (tmp_path / "run.json").write_text(json.dumps(BEGUN))
+    page = write_report(TrainingFolder(tmp_path)).read_text(encoding="utf-8")
+    assert "unfinished" in page and "abc, seed 1" in page
+
+
+def test_what_several_rewards_say_of_a_completion_stands_beside_it(folder):
+    rows = [
+        {"step": 1, "prompt": "p", "completion": text, "reward": reward, "by": by}
+        for by, rewards in (("exact", (1.0, 0.0)), ("occurs", (0.5, None)))
+        for text, reward in zip(("one", "two"), rewards, strict=True)
+    ]
+    folder.samples.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text = Page(write_report(folder).read_text(encoding="utf-8")).text
+    assert [cell for cell in text if "exact " in cell] == ["exact 1.00, occurs 0.50", "exact 0.00, occurs –"]
+    assert text.count("one") == text.count("two") == 1
+
+
+def test_names_are_text_and_no_formulas():
+    """A name such as this one is no mathematics that matplotlib could read."""
+    assert "exact $x^$" in line_chart("Share solved", [Line("exact $x^$", [1, 2], [0.1, 0.2])])
 
 
 def test_a_curve_leaves_out_what_is_no_number_and_is_drawn_the_same_every_time():
