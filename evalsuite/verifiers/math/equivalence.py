@@ -155,12 +155,11 @@ def _read(text: str) -> Node | None:
         lower = parse(text.replace("\\pm", "-").replace("\\mp", "+"))
     except (RecursionError, Unreadable):
         return None
-    items = dict.fromkeys((*_items(upper), *_items(lower)))
-    return Sequence(",", tuple(items))
-
-
-def _items(node: Node) -> tuple[Node, ...]:
-    return node.items if isinstance(node, Sequence) and node.kind == "," else (node,)
+    match upper, lower:
+        case Sequence(kind="," | "{}" as kind, items=left), Sequence(items=right):
+            return Sequence(kind, tuple(dict.fromkeys((*left, *right))))
+        case _:
+            return Sequence(",", tuple(dict.fromkeys((upper, lower))))
 
 
 def _plain(text: str) -> str:

@@ -18,7 +18,9 @@ _TINY = 1e-12
 _NEEDED = 3
 _MONOTONE = frozenset(("*", "/", "^", "neg", "sqrt", "root", "mixed", "abs"))
 # Small fractions of both signs, so that polynomials and rational functions are compared exactly, and some positive
-# points for roots and logarithms. Magnitudes on both sides of 1 keep high powers visible.
+# points for roots and logarithms. Magnitudes on both sides of 1 keep high powers visible. The values of three variables
+# lie on no line: else x + z would be 2y, and x - y the same as y - z.
+_BEND = Fraction(3, 19)
 _SAMPLES = tuple(
     (Fraction(*start), Fraction(*step))
     for start, step in (
@@ -103,7 +105,7 @@ def _points(names: frozenset[str]) -> Iterator[dict[str, Value]]:
         return
     ordered = sorted(names)
     for start, step in _SAMPLES:
-        yield {name: start + step * index for index, name in enumerate(ordered)}
+        yield {name: start + step * index + _BEND * (index * (index - 1)) for index, name in enumerate(ordered)}
 
 
 def _close(left: Value, right: Value, tiny: float, *, rounded: bool) -> bool:
