@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from evalsuite.verifiers.math.findings import Finding, Strictness, all_same
 from evalsuite.verifiers.math.intervals import as_region
-from evalsuite.verifiers.math.labels import is_function, is_label, is_named, members
+from evalsuite.verifiers.math.labels import is_function, is_label, is_named, labelled, members
 from evalsuite.verifiers.math.numeric import same_expression, same_relation
 from evalsuite.verifiers.math.syntax import (
     Apply,
@@ -295,33 +295,44 @@ def _as_list(node: Node, other: Node) -> Node:
         case Sequence(kind="U", items=sets) if all(isinstance(part, Sequence) and part.kind == "{}" for part in sets):
             items = (item for part in sets if isinstance(part, Sequence) for item in part.items)
             return Sequence("{}", tuple(dict.fromkeys(items)))
-        case _:
+        case Sequence(kind=","):
             return _without_labels(node, other)
+        case _:
+            return node
 
 
-def _without_labels(node: Node, other: Node) -> Node:
-    """Return ``1, 2`` for ``x = 1, x = 2`` and ``x = 1, 2``, and ``(1, 2)`` for ``x = 1, y = 2``."""
-    if not isinstance(node, Sequence) or node.kind != ",":
-        return node
-    labels, values = [], []
-    for item in node.items:
-        match item:
-            case Relation(signs=("=",), items=(Name(text=label), value)):
-                labels.append(label)
-                values.append(value)
-            case Relation():
-                return node
-            case _:
-                values.append(item)
-    stems = {label.partition("_")[0] for label in labels}
+def _without_labels(node: Sequence, other: Node) -> Sequence:
+    """Return ``1, 2`` for ``x = 1, x = 2`` and ``x = 1, 2``, and ``(1, 2)`` for ``x = 1, y = 2`` in any order.
+
+    ``4, 5`` is ``(4, 5)`` beside an ``other`` that is ``a = 4, b = 5``.
+    """
+    pairs = labelled(node)
+    names = {name for name, _ in pairs if name}
     listed = isinstance(other, Sequence) and other.kind in _UNORDERED
-    if len(labels) == len(values) == len(set(labels)) and labels == sorted(labels) and not (listed and len(stems) == 1):
-        return Sequence("()", tuple(values))
-    return Sequence(",", tuple(values)) if len(stems) == 1 and (listed or len(set(labels)) == 1) else node
+    if not names:
+        others = labelled(other) if isinstance(other, Sequence) and other.kind == "," else []
+        return Sequence("()", node.items) if _name_each(others) and not _are_numbered(others) else node
+    if _name_each(pairs) and not (listed and _are_numbered(pairs)):
+        return Sequence("()", tuple(value for _, value in sorted(pairs, key=lambda pair: pair[0])))
+    same = len(names) == 1 or (listed and _are_numbered(pairs))
+    return Sequence(",", tuple(value for _, value in pairs)) if same else node
+
+
+def _name_each(pairs: list[tuple[str, Node]]) -> bool:
+    """Return whether every value of a list has a name of its own."""
+    names = {name for name, _ in pairs}
+    return len(names) == len(pairs) > 0 and "" not in names
+
+
+def _are_numbered(pairs: list[tuple[str, Node]]) -> bool:
+    """Return whether all names are those of one variable, ``x_1`` and ``x_2``."""
+    return len({name.partition("_")[0] for name, _ in pairs if name}) == 1
 
 
 def _same_items(gold: tuple[Node, ...], answer: tuple[Node, ...], strictness: Strictness) -> Finding:
-    """Match items in any order."""
+    """Match items in any order; saying one of them twice says nothing more."""
+    if len(set(gold)) == len(gold) > 1:
+        answer = tuple(dict.fromkeys(answer))
     if len(gold) != len(answer):
         return Finding.KIND
     left, undecided = list(answer), False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from evalsuite.verifiers.math.syntax import Apply, Name, Node, Number, Relation, Sequence, Words
 
-__all__ = ["is_function", "is_label", "is_named", "members"]
+__all__ = ["is_function", "is_label", "is_named", "labelled", "members"]
 
 _FUNCTION_LETTERS = "fghpqFGHPQ"
 
@@ -16,6 +16,22 @@ def members(node: Node) -> Node:
             return inner
         case _:
             return node
+
+
+def labelled(items: Sequence) -> list[tuple[str, Node]]:
+    """Return the values of a list with their labels, ``""`` for those that have none; nothing if some are relations."""
+    pairs: list[tuple[str, Node]] = []
+    for item in items.items:
+        match item:
+            case Relation(signs=("=",), items=(Name() as label, value) | (value, Name() as label)):
+                pairs.append((label.text, value))
+            case Relation(signs=("=",), items=(label, value)) if is_label(label):
+                pairs.append((repr(label), value))
+            case Relation():
+                return []
+            case _:
+                pairs.append(("", item))
+    return pairs
 
 
 def is_function(node: Node) -> bool:

@@ -17,6 +17,9 @@ _UNICODE = str.maketrans(
         "∓": "\\mp ", "\u00a0": " ", "\u2009": " ", "\u202f": " ", "’": "'",
     }
 )  # fmt: skip
+# Formulas inside text, by the rule that tells them from amounts of money: no space inside the signs, no digit behind.
+_INLINE = re.compile(r"(?<![\\$])\$(?=[^\s$])([^$]*[^\s\\$])\$(?![0-9$])")
+_PROSE = re.compile(r"(?<![\\A-Za-z])[A-Za-z][A-Za-z ]*[A-Za-z]")
 _DELIMITED = re.compile(r"(\$\$?|\\\(|\\\[|\*\*|`)\s*(.*?)\s*(\$\$?|\\\)|\\\]|\*\*|`)", re.DOTALL)
 _WRAPPED = re.compile(
     r"(?:\\(?:boxed|fbox|displaystyle|mathbf|bm|boldsymbol|textcolor\{[a-z]+\}|color\{[a-z]+\}))\s*\{(.*)\}", re.DOTALL
@@ -28,7 +31,7 @@ _SPACING = re.compile(
 _OPEN_DELIMITER = re.compile(r"\\(?:left|right)\s*\.")
 _GROUP_COMMA = re.compile(r"(?<=[0-9])(?:\{,\}|,\s?\\!|\\,|,\\,) ?(?=[0-9]{3}(?![0-9]))")
 # "1, 234" separates where "1,234" groups digits.
-_SEPARATING_COMMA = re.compile(r"(?<=[0-9]), +(?=[0-9]{3}(?![0-9]))")
+_SEPARATING_COMMA = re.compile(r"(?<=[0-9]), +(?=(?:[0-9]{3}|[0-9]{1,3}(?:,[0-9]{3})+)(?![0-9]))")
 _UNEQUAL = re.compile(r"(?<=\s)!=(?=\s)")
 _SPACE = re.compile(r"\s+")
 _IDLE_SPACE = re.compile(r"(?<![A-Za-z0-9]) | (?![A-Za-z0-9])")
@@ -59,6 +62,8 @@ def tidy(text: str) -> str:
     text = text.strip()
     if not text.isascii():
         text = respell_unicode(text).translate(_UNICODE)
+    if "$" in text or "\\(" in text:
+        text = _formulas(text)
     if "\\" in text or "{,}" in text or "~" in text:
         text = _commands(text)
     text = respell(text)
@@ -67,6 +72,17 @@ def tidy(text: str) -> str:
     text = _unwrapped(text)
     text = text.rstrip(" .,;:") if not text.endswith("\\ ") else text.rstrip(" .,;:\\")
     return _IDLE_SPACE.sub("", text)
+
+
+def _formulas(text: str) -> str:
+    """Return ``$48$, $384$`` and ``$5$ miles`` as one formula, with the words between as text."""
+    pieces = _INLINE.split(text.replace("\\(", "$").replace("\\)", "$"))
+    if len(pieces) == 1:
+        return text
+    for index, between in enumerate(pieces[::2]):
+        if "\\" not in between:
+            pieces[2 * index] = _PROSE.sub(r"\\text{\g<0>}", between)
+    return "".join(pieces)
 
 
 def _commands(text: str) -> str:
