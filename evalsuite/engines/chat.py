@@ -78,14 +78,12 @@ class PromptTokenizer:
     def encode_choices(self, request: LogLikelihoodRequest) -> EncodedChoices:
         """Split context and continuations into tokens.
 
-        In a chat without assistant prefix a continuation loses its leading white space (§2.1). White space at the end
-        of the context moves to the continuations, and a continuation is what the tokens of the whole have beyond the
-        context's number of tokens; where merging leaves nothing, the continuation's own tokens are taken.
+        White space at the end of the context moves to the continuations, and a continuation is what the tokens of the
+        whole have beyond the context's number of tokens; where merging leaves nothing, the continuation's own tokens
+        are taken.
         """
         text = self.render(request.prompt)
-        continuations = list(request.continuations)
-        if isinstance(request.prompt, ChatPrompt) and not request.prompt.assistant_prefix:
-            continuations = [continuation.lstrip() for continuation in continuations]
+        continuations = request.continuations
         context = text.rstrip()
         moved = text[len(context) :]
         wholes = self.encode([f"{context}{moved}{continuation}" for continuation in continuations])

@@ -100,7 +100,7 @@ class OpenAIClient:
         text, special = await self._context(request.prompt)
         context = await self._tokenize({"prompt": text.rstrip(), "add_special_tokens": special})
         body = {
-            "prompt": [text + continuation for continuation in _continuations(request)],
+            "prompt": [text + continuation for continuation in request.continuations],
             "add_special_tokens": special,
             "max_tokens": 1,
             "temperature": 0.0,
@@ -115,7 +115,7 @@ class OpenAIClient:
 
     async def _score_echo(self, request: LogLikelihoodRequest) -> Scoring:
         text, _ = await self._context(request.prompt)
-        continuations = _continuations(request)
+        continuations = request.continuations
         body = {
             "prompt": [text + continuation for continuation in continuations],
             "max_tokens": 0,
@@ -164,13 +164,6 @@ class OpenAIClient:
 
     def _root(self, path: str) -> str:
         return self._endpoint.url.removesuffix("/v1") + path
-
-
-def _continuations(request: LogLikelihoodRequest) -> list[str]:
-    """In a chat without assistant prefix a continuation loses its leading white space (specification §2.1)."""
-    if isinstance(request.prompt, ChatPrompt) and not request.prompt.assistant_prefix:
-        return [continuation.lstrip() for continuation in request.continuations]
-    return list(request.continuations)
 
 
 def _field(name: str, kind: type[Parsed]) -> Callable[[dict[str, Any]], Parsed]:

@@ -78,16 +78,18 @@ def render_gold(task: Task, row: Row) -> str | None:
     return None if task.gold is None else render_text(task.gold, row, f"{task.path}: gold")
 
 
-def render_continuations(task: Task, row: Row) -> tuple[str, ...]:
+def render_continuations(task: Task, row: Row, prompt: Prompt) -> tuple[str, ...]:
     """Return the candidate answers of a log-likelihood task, empty for a generation task.
 
-    Each begins with the space that separates it from the prompt.
+    Each begins with the space that separates it from the prompt; with none as the whole of a turn in a chat (§2.1).
     """
     if task.continuations is None:
         return ()
     values = render_value(task.continuations, row, f"{task.path}: continuations")
     if not isinstance(values, Sequence) or isinstance(values, str) or not values:
         raise InvalidTask(f"{task.path}: continuations must be a list with something in it, not {values!r:.80}")
+    if isinstance(prompt, ChatPrompt) and not prompt.assistant_prefix:
+        return tuple(str(value).lstrip() for value in values)
     return tuple(value if value[:1].isspace() else f" {value}" for value in map(str, values))
 
 

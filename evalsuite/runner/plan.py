@@ -135,7 +135,7 @@ def _request(renderer: PromptRenderer, doc: Doc, sampling: Sampling, seed: int) 
     task = renderer.task
     request_id = "/".join(filter(None, [task.name, doc.subtask, doc.id]))
     prompt = renderer.render(doc.row)
-    continuations = render_continuations(task, doc.row)
+    continuations = render_continuations(task, doc.row, prompt)
     request: GenerateRequest | LogLikelihoodRequest
     if continuations:
         request = LogLikelihoodRequest(request_id, prompt, continuations)

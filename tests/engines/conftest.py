@@ -149,7 +149,6 @@ class Library:
         if isinstance(prompt, ChatPrompt):
             turns = [{"role": turn.role, "content": turn.content} for turn in prompt.messages]
             text = harness.apply_chat_template(turns) + prompt.assistant_prefix
-            choices = choices if prompt.assistant_prefix else [choice.lstrip() for choice in choices]
         answers = []
         for choice in choices:
             context, continuation = (

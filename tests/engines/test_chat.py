@@ -91,14 +91,15 @@ def test_pairs_are_split_as_by_lm_eval(tokenizer, library, context):
         assert list(ids) == (expected or library.tokenizer(continuation, add_special_tokens=False)["input_ids"])
 
 
-def test_in_a_chat_a_continuation_loses_its_leading_space_unless_there_is_a_prefix(tokenizer):
-    def decoded(prefix):
-        request = LogLikelihoodRequest("a", ChatPrompt(CHAT.messages, prefix), (" Yes",))
+def test_a_continuation_in_a_chat_is_scored_as_it_is_given(tokenizer):
+    def decoded(prefix, continuation):
+        request = LogLikelihoodRequest("a", ChatPrompt(CHAT.messages, prefix), (continuation,))
         choices = tokenizer.encode_choices(request)
         return tokenizer.checkpoint.tokenizer.decode(choices.continuations[0])
 
-    assert decoded("") == "\nYes"
-    assert decoded("Answer:") == " Yes"
+    assert decoded("", "Yes") == "\nYes"
+    assert decoded("", " Yes") == "\n Yes"
+    assert decoded("Answer:", " Yes") == " Yes"
 
 
 @given(context=st.text(max_size=20), continuations=st.lists(st.text(max_size=9), min_size=1, max_size=3))

@@ -75,9 +75,12 @@ def test_exemplars_may_have_their_own_columns(task):
     assert prompt.messages[:2] == (Message("user", "x?"), Message("assistant", "y!"))
 
 
-def test_continuations_get_their_separating_space_once(task):
+def test_continuations_get_their_separating_space_once_and_none_as_a_whole_turn(task):
     made = task(continuations="{{ ['2', ' 3'] }}")
-    assert render_continuations(made, ROW) == (" 2", " 3")
+    turn = Message("user", "?")
+    for prompt in (TextPrompt("?"), ChatPrompt((turn,), "Answer:")):
+        assert render_continuations(made, ROW, prompt) == (" 2", " 3")
+    assert render_continuations(made, ROW, ChatPrompt((turn,))) == ("2", "3")
 
 
 def test_templates_keep_every_space_and_the_value_of_a_single_expression():

@@ -10,7 +10,7 @@ import pytest
 from evalsuite.data.load import load_docs
 from evalsuite.data.prepare import prepare_rows
 from evalsuite.errors import DataUnavailable, SplitViolation
-from evalsuite.prompts import render_continuations, render_prompt, render_target
+from evalsuite.prompts import TextPrompt, render_continuations, render_prompt, render_target
 from evalsuite.runner.check import check_task
 from evalsuite.runner.plan import plan_task
 from evalsuite.tasks import load_task
@@ -61,7 +61,7 @@ def test_the_five_shot_mmlu_prompt():
         ("assistant", "A"),
         ("user", "Question: How many?\n A. 1\n B. 2\n C. 3\n D. 4\nAnswer:"),
     ]
-    assert render_continuations(load_task("mmlu_mc"), MMLU_ROW) == (" A", " B", " C", " D")
+    assert render_continuations(load_task("mmlu_mc"), MMLU_ROW, TextPrompt("")) == (" A", " B", " C", " D")
     assert render_target(load_task("mmlu_mc"), MMLU_ROW) == 2
 
 

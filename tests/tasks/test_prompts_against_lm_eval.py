@@ -113,7 +113,7 @@ def test_truthfulqa_is_the_same_text_and_lists_a_candidate_once(ours, theirs, li
         assert turns_of(mine) == [("user", other.instances[0].context)]
         assert isinstance(mine.request, LogLikelihoodRequest)
         labelled = zip(mine.request.continuations, mine.reference, strict=True)
-        listed = [instance.continuation for instance in other.instances]
+        listed = [instance.continuation.lstrip() for instance in other.instances]  # theirs follow a text, not a turn
         assert {text for text, label in labelled if label is not None} == set(listed)
         repeated += len(listed) != len(set(listed))
     assert limit is not None or repeated == 5

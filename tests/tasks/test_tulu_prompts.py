@@ -53,7 +53,7 @@ def test_truthfulqa_ranks_each_distinct_choice_once_and_labels_those_of_mc2():
     mc2 = {"choices": ["a", "b", "a", "c"], "labels": [1, 1, 1, 0]}
     (row,) = prepare_rows("truthfulqa_candidates", [{"question": "?", "mc1_targets": mc1, "mc2_targets": mc2}])
     task = load_task("truthfulqa")
-    assert render_continuations(task, row) == (" b", " x", " a", " c")
+    assert render_continuations(task, row, TextPrompt("")) == (" b", " x", " a", " c")
     assert render_target(task, row) == [1, None, 1, 0]
 
 
