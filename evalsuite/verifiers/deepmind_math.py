@@ -16,7 +16,8 @@ __all__ = ["DeepMindMath"]
 
 LastLine = Literal["ignored", "read"]
 
-_STATEMENT = re.compile(r"(?i)Therefore, the final answer is (.*?)\. I hope it is correct\.")
+# The last full stop is not escaped, as in the benchmark: any character ends the sentence.
+_STATEMENT = re.compile(r"(?i)Therefore, the final answer is (.*?)\. I hope it is correct.")
 _LOOSE_STATEMENTS = (re.compile(r"the final answer is"), re.compile(r"answer is"))
 _CLOSING = re.compile(r"\s*\.?\s*I hope it is correct.*")
 # The third is meant to be one token; read as an expression, as the benchmark does, it is any of "<", "eot_id" and ">".

@@ -25,6 +25,9 @@ STATED = "Therefore, the final answer is {}. I hope it is correct."
         ("therefore, The final answer is x**2. I hope it is correct.", "x**2"),
         (f"{STATED.format('4')} No: {STATED.format('5')}", "5"),
         ("Therefore, the final answer is 4\n. I hope it is correct. the final answer is 5", "4"),
+        # The pattern's last full stop stands for any character, but there must be one.
+        (f"So the final answer is 4. {STATED.format('5').replace('correct.', 'correct!')}", "5"),
+        (f"So the final answer is 4. {STATED.format('5').removesuffix('.')}", "4. Therefore, the final answer is 5"),
         ("I think the final answer is 5.\nthe final answer is 6.", "5"),
         ("The answer is 7. I hope it is correct.", "7"),
         ("answer is 7 or 8", "7 or 8"),
