@@ -238,6 +238,55 @@ def test_a_group_is_one_row_and_a_tag_is_several(mirror: Path) -> None:
     ]
 
 
+OWN_TASK = """
+task: {name}
+dataset_path: json
+dataset_kwargs: {{data_files: {{test: {rows}}}}}
+test_split: test
+output_type: multiple_choice
+doc_to_text: "{{{{question}}}}"
+doc_to_choice: ["no", "yes"]
+doc_to_target: answer
+tag: my_tag
+"""
+OWN_GROUP = """
+group: my_group
+task: [my_b, my_a]
+aggregate_metric_list: [{metric: acc, weight_by_size: false}]
+"""
+
+
+@pytest.fixture
+def own_tasks(tmp_path: Path) -> Path:
+    """A folder with two tasks of one's own, a tag and a group of them."""
+    folder = tmp_path / "own"
+    folder.mkdir()
+    for name, count in (("my_a", 2), ("my_b", 3)):
+        rows = folder / f"{name}.jsonl"
+        rows.write_text("".join(f'{{"question": "{n}?", "answer": {n % 2}}}\n' for n in range(count)))
+        (folder / f"{name}.yaml").write_text(OWN_TASK.format(name=name, rows=rows))
+    (folder / "group.yaml").write_text(OWN_GROUP)
+    (folder / "wrong.yaml").write_text(OWN_GROUP.replace("my_b", "my_bee"))
+    return folder
+
+
+def test_a_group_of_ones_own_finds_its_members_beside_it(own_tasks: Path, run) -> None:
+    (task,) = run(f"lm-eval/{own_tasks}/group.yaml").tasks
+    assert (task.task, task.estimate.n, sorted(task.subtasks)) == ("lm-eval/my_group", 5, ["my_a", "my_b"])
+    with pytest.raises(InvalidInput, match="does a group name a task that does not exist"):
+        run(f"lm-eval/{own_tasks}/wrong.yaml")
+
+
+def test_names_and_tags_of_ones_own_are_found_in_the_folder_that_is_named(own_tasks: Path, run) -> None:
+    included = {"lm_eval.include_path": str(own_tasks)}
+    results = run("lm-eval/my_group", "lm-eval/my_tag", overrides=included)
+    assert [task.task for task in results.tasks] == ["lm-eval/my_group", "lm-eval/my_a", "lm-eval/my_b"]
+    with pytest.raises(InvalidInput, match="did you mean my_tag"):
+        run("lm-eval/my_tags", overrides=included)
+    with pytest.raises(InvalidInput, match="nowhere is not a directory"):
+        run("lm-eval/my_tag", overrides={"lm_eval.include_path": "nowhere"})
+
+
 def test_group_results_are_lm_evals(mirror: Path, tmp_path: Path) -> None:
     results = evaluate(
         "fake:gold",

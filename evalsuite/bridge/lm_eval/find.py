@@ -42,21 +42,29 @@ def find_entry(name: str, registry: Registry) -> Any:
     if not name.endswith(".yaml"):
         return registry[name]
     from lm_eval.tasks._index import TaskIndex
+    from lm_eval.tasks._yaml_loader import load_yaml
+    from yaml import YAMLError
 
+    path, index = Path(name).resolve(), dict[str, Any]()
     try:
-        entry = TaskIndex.entry_from_path(Path(name))
-    except (OSError, ValueError) as problem:
-        raise InvalidInput(f"lm-eval/{name}: {problem}") from problem
-    if entry is None:
-        raise InvalidInput(f"lm-eval/{name}: there is no such file, or it names no task")
-    return entry
+        TaskIndex.process_cfg(load_yaml(path, resolve_func=False), path, index)
+    except OSError as problem:
+        raise InvalidInput(f"lm-eval/{name}: the file cannot be read: {problem.strerror}") from problem
+    except (ValueError, YAMLError) as problem:
+        told = " ".join(str(problem).split())
+        raise InvalidInput(f"lm-eval/{name}: no task or group can be read from the file: {told}") from problem
+    return next(entry for entry in index.values() if entry.yaml_path == path)
 
 
 class Registry:
-    """The part of a dictionary that lm-eval's task factory uses: looks a name up when it is asked for."""
+    """The part of a dictionary that lm-eval's task factory uses: looks a name up when it is asked for.
 
-    def __init__(self, folder: Path) -> None:
+    ``own`` is a folder of the user's, whose names go before lm-eval's.
+    """
+
+    def __init__(self, folder: Path, own: Path | None = None) -> None:
         self._folder = folder
+        self._own = [str(own.resolve())] if own else []
         self._known: dict[str, Any] = {}
         self._read: dict[str, dict[str, bytes]] = {}
 
@@ -77,10 +85,12 @@ class Registry:
         from lm_eval.tasks._index import Kind
 
         likely = [folder for folder in self._folders if _stem(folder) == _stem(name)]
-        entry = self._parse(name, likely)
-        # Any file may add itself to a tag, so a tag is known only when all have been searched.
-        if entry is None or entry.kind is Kind.TAG:
-            entry = self._parse(name, self._folders)
+        for folders in (self._own, likely):
+            entry = self._parse(name, folders)
+            # Any file may add itself to a tag, so a tag is known only when all have been searched.
+            if entry is not None and entry.kind is not Kind.TAG:
+                return entry
+        entry = self._parse(name, [*self._own, *self._folders])
         if entry is None:
             raise UnknownName("lm-eval task", name, self._names())
         return entry
@@ -118,7 +128,7 @@ class Registry:
 
     def _names(self) -> set[str]:
         """Return every name that a line of some file defines: for a hint at what was meant."""
-        texts = (text for folder in self._folders for text in self._texts(folder).values())
+        texts = (text for folder in [*self._own, *self._folders] for text in self._texts(folder).values())
         return {found.decode(errors="replace") for text in texts for found in _DEFINES.findall(text)}
 
 

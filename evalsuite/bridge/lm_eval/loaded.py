@@ -12,6 +12,7 @@ import logging
 import os
 import random
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -104,7 +105,7 @@ def load(source: Source) -> dict[str, Unit]:
     read_datasets_from(source.mirror)
     random.seed(_RANDOM_SEED)
     np.random.seed(_NUMPY_SEED)
-    registry = Registry(tasks_folder())
+    registry = Registry(tasks_folder(), _own_folder(source.name, options))
     entry = find_entry(source.name, registry)
     if (entry.cfg or {}).get("unsafe_code"):  # before its metric is built, which loads the code that runs programs
         _require_confirmation(source.name, options)
@@ -132,6 +133,16 @@ def describe(source: Source) -> list[UnitInfo]:
 def row_hash(doc: Any) -> str:
     """Return 16 hex digits over a doc."""
     return hashlib.sha256(json.dumps(doc, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _own_folder(name: str, options: LmEvalOptions) -> Path | None:
+    """Return where tasks of the user's own lie: the folder asked for, else the one of the file that was named."""
+    if options.include_path is None:
+        return Path(name).parent if name.endswith(".yaml") else None
+    folder = Path(options.include_path)
+    if not folder.is_dir():
+        raise InvalidInput(f"lm_eval.include_path: {folder} is not a directory")
+    return folder
 
 
 def _units(built: Any) -> Iterator[Unit]:
@@ -224,9 +235,10 @@ def _named(value: Any) -> str:
 
 
 def _be_quiet() -> None:
-    """Leave telling to this program: no progress bars, no log lines about each task."""
+    """Leave telling to this program: no progress bars, no log lines about each task, no warnings about each doc."""
     os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
     import datasets
 
     datasets.disable_progress_bars()
+    warnings.simplefilter("ignore")
     logging.getLogger("lm_eval").setLevel(logging.ERROR)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.data.mirror import declared_by
-from evalsuite.errors import DataUnavailable
+from evalsuite.errors import DataUnavailable, InvalidInput
 
 __all__ = ["declared_parts", "read_datasets_from"]
 
@@ -43,9 +43,6 @@ def read_datasets_from(mirror: str | None) -> None:
     import datasets
 
     original = getattr(datasets.load_dataset, "__wrapped__", datasets.load_dataset)
-    if mirror is None:
-        datasets.load_dataset = original
-        return
 
     class Partial(datasets.DatasetDict):  # type: ignore[misc]
         """Splits of a mirror; one that it does not have is empty, since lm-eval reads some that it never uses."""
@@ -53,7 +50,11 @@ def read_datasets_from(mirror: str | None) -> None:
         def __missing__(self, split: str) -> Any:
             return next(iter(self.values())).select([])
 
-    def load_dataset(path: str, *args: Any, **kwargs: Any) -> Any:
+    def load_dataset(path: str | None, *args: Any, **kwargs: Any) -> Any:
+        if path is None:
+            raise InvalidInput("a task names no dataset_path: does a group name a task that does not exist?")
+        if mirror is None:
+            return original(path, *args, **kwargs)
         for key in ("download_mode", "revision"):  # a mirror is read as it stands
             kwargs.pop(key, None)
         found = original(_place(str(path), Path(mirror)), *args, **kwargs)

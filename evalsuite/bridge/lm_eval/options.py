@@ -34,6 +34,8 @@ class LmEvalOptions(BaseModel):
     """Changes to the tasks' ``generation_kwargs``: ``lm_eval.gen_kwargs.max_gen_toks=1024``."""
     metric: str | None = None
     """The score of a task that has several metrics: ``"acc_norm"``, ``"exact_match,flexible-extract"``."""
+    include_path: str | None = None
+    """A folder with task files of one's own: their names, groups and tags go before lm-eval's."""
     fewshot_seed: int = 1234
     """Seed of the exemplars' choice."""
     bootstrap_iters: Annotated[int, Field(ge=0)] = 1000

@@ -48,8 +48,9 @@ def load_lm_eval_tasks(names: Sequence[str], overrides: Mapping[str, Any], mirro
     options = read_options(overrides)
     place = str(mirror.resolve()) if mirror else None
     found = []
-    for name in names:
-        source = Source(name.removeprefix(PREFIX), options.model_dump_json(), place)
+    for name in (name.removeprefix(PREFIX) for name in names):
+        named = str(Path(name).resolve()) if name.endswith(".yaml") else name
+        source = Source(named, options.model_dump_json(), place)
         found += [(source, unit) for unit in LmEvalProcess(source).describe()]
     _require_metric(options, [unit for _, unit in found])
     return [_task(source, unit, options) for source, unit in found]
@@ -57,7 +58,7 @@ def load_lm_eval_tasks(names: Sequence[str], overrides: Mapping[str, Any], mirro
 
 def definition_of(unit: UnitInfo, options: LmEvalOptions) -> str:
     """Return 16 hex digits over the resolved configurations of a unit's tasks and what was changed in them."""
-    decides = options.model_dump(exclude={"metric", "confirm_run_unsafe_code", "bootstrap_iters"})
+    decides = options.model_dump(exclude={"metric", "confirm_run_unsafe_code", "bootstrap_iters", "include_path"})
     definitions = [[leaf.name, leaf.definition, leaf.shots] for leaf in unit.leaves]
     return hashlib.sha256(json.dumps([definitions, decides], sort_keys=True).encode()).hexdigest()[:16]
 
