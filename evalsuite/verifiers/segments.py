@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 __all__ = ["final_segment"]
 
-_OPEN = "<think>"
-_CLOSE = "</think>"
+_TAG = re.compile(r"<(?P<closing>/?)think\s*>", re.IGNORECASE)
 
 
 def final_segment(completion: str) -> str | None:
@@ -14,5 +15,10 @@ def final_segment(completion: str) -> str | None:
     A closing tag alone counts too, because many chat templates already wrote the opening one into the prompt. Without
     any tag the whole completion is the answer.
     """
-    answer = completion.rpartition(_CLOSE)[2]
-    return None if _OPEN in answer else answer
+    start, is_open = 0, False
+    for tag in _TAG.finditer(completion):
+        if tag["closing"]:
+            start, is_open = tag.end(), False
+        else:
+            is_open = True
+    return None if is_open else completion[start:]

@@ -8,6 +8,8 @@ in the completion                     ``eval``                    ``reward``    
 text inside ``<think>``               never counts                never counts          never counts
 ``<think>`` that is not closed        no answer                   no answer             no answer
 several complete boxes                the last                    all must agree        the last
+boxes listed for a list, "3 or -3"    all of them                 all of them           the last
+"the final answer is" after the box   what it says                must agree            beside the box
 an empty box before the last          ignored                     ignored               ignored
 last box unclosed or empty            no answer                   no answer             an earlier one
 box negated, retracted, struck out    no answer                   no answer             counts

@@ -21,6 +21,7 @@ from evalsuite.verifiers.math.syntax import (
     Unreadable,
     Words,
 )
+from evalsuite.verifiers.math.units import NUMBER_WORDS
 from evalsuite.verifiers.math.vocabulary import (
     CONSTANTS,
     FUNCTIONS,
@@ -60,6 +61,8 @@ class AtomParser(TokenStream, ABC):
                 node = Quantity(node, "%")
             elif self.accept("^"):
                 node = self._raised(node)
+            elif isinstance(node, Number) and self.accept("_"):
+                node = self._in_base(str(node.value))
             else:
                 return node
 
@@ -109,11 +112,14 @@ class AtomParser(TokenStream, ABC):
             return reader(self, token)
 
     def _numeral(self, token: Token) -> Node:
-        if not self.accept("_"):
-            return number(token.text)
+        return self._in_base(token.text) if self.accept("_") else number(token.text)
+
+    def _in_base(self, digits: str) -> Node:
         match self._script():
             case Number(value=base) if base.denominator == 1 and 2 <= base <= 36:
-                return Based(token.text, int(base))
+                return Based(digits, int(base))
+            case Words(text=text) if NUMBER_WORDS.get(text, 0) > 1:
+                return Based(digits, NUMBER_WORDS[text])
         raise Unreadable("a number's subscript")
 
     def _name(self, token: Token) -> Node:
@@ -264,7 +270,7 @@ class AtomParser(TokenStream, ABC):
         rows: list[tuple[Node, ...]] = []
         row: list[Node] = []
         while True:
-            row.append(self.sum())
+            row.append(self.answer())
             mark = self.take()
             if mark.kind == "&":
                 continue

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["Box", "boxes", "disowned", "is_part_of_formula", "last_complete_box"]
+__all__ = ["Box", "boxes", "disowned", "is_part_of_formula", "last_complete_box", "last_together"]
 
-_TOKEN = re.compile(r"(?P<box>\\(?:boxed|fbox)(?![A-Za-z])\s*)(?P<brace>\{)?|\\.|[{}]", re.DOTALL)
+# A second backslash comes from text that was escaped twice.
+_TOKEN = re.compile(r"(?P<box>\\{1,2}(?:boxed|fbox)(?![A-Za-z])\s*)(?P<brace>\{)?|\\.|[{}]", re.DOTALL)
 _BARE = re.compile(r"-?[0-9.,]+|[A-Za-z]")
+_LISTED = re.compile(r"(?:(?!\n\n).){0,80}?(?:[,;]|\b(?:and|or)\b)(?:(?!\n\n).){0,40}|[\s$\\()]*", re.DOTALL)
 _CONTEXT = 80
 _FILLER = r"(?:\s|equal|be|to|that|it|the|final|answer|is|an?|:|=|\$|\\\(|\\\[|\*|\{|\\text)*"
 _NEGATED = re.compile(
@@ -23,11 +25,11 @@ _RETRACTED = re.compile(
     r"|[\s$*.)\]\\]*(?:can(?:not|['’]t|\s+not)\s+be|isn['’]t)\s+(?:right|correct|true|it|the\s+answer)\b",
     re.IGNORECASE,
 )
-_STRUCK_OUT = re.compile(r"(?:\\(?:[hv]?phantom|[bx]?cancel|sout|st)\s*\{|~~|<(?:del|s|strike)>)[\s$]*$")
+_STRUCK_OUT = re.compile(r"(?:\\(?:[hv]?phantom|[bx]?cancel|sout|st)\s*\{|<(?:del|s|strike)>|\\verb\*?.)[\s$]*$")
 # An unescaped percent sign opens a TeX comment; after a digit it is a percentage.
 _COMMENT = re.compile(r"(?:^|[^0-9\\%\s}])[ \t]*%[^\n]*$")
 # "-\boxed{5}", "\sqrt{\boxed{5}}", "\boxed{5}.7": but a dash and a space begin a list's item.
-_BEFORE = re.compile(r"(?:[0-9]|[=$({\[]\s*-\s*|(?:^|\s)-|\\(?:sqrt|[dt]?frac\s*\{[^{}]*\})\s*\{\s*)$")
+_BEFORE = re.compile(r"(?:[0-9]|[=$({\[]\s*-\s*|(?:^|\s)-|\\(?:sqrt|[dt]?frac(?:\s*\{[^{}]*\})?)\s*\{\s*)$")
 _AFTER = re.compile(
     r"[.,]?[0-9]|\s*\^(?!\s*\{?\s*\\circ)|\s*/\s*[0-9\\(]|\s*\\(?:cdot|times|div)(?![A-Za-z])|[-+*][0-9\\(]"
 )
@@ -64,11 +66,25 @@ def boxes(text: str) -> list[Box]:
             box = opened.pop()
             depth -= box is not None
             if box is not None and depth == 0:
-                found.append(Box(text[box.end() : token.start()], box.start(), token.end()))
+                content = text[box.end() : token.start()]
+                content = content.replace("\\\\", "\\") if box.group().startswith("\\\\") else content
+                found.append(Box(content, box.start(), token.end()))
     unclosed = next((box for box in opened if box is not None), None)
     if unclosed is None:
         return found
     return [box for box in found if box.start < unclosed.start()] + [Box(None, unclosed.start(), len(text))]
+
+
+def last_together(text: str, found: list[Box]) -> list[str]:
+    """Return what the last boxes hold that are listed together, as in ``\\boxed{3} or \\boxed{-3}``."""
+    together: list[str] = []
+    next_start = len(text)
+    for box in reversed(found):
+        if not box.content or (together and not _LISTED.fullmatch(text, box.end, next_start)):
+            break
+        together.append(box.content)
+        next_start = box.start
+    return together[::-1]
 
 
 def last_complete_box(text: str) -> str | None:
@@ -86,14 +102,19 @@ def disowned(text: str, box: Box) -> str:
     line = before.rpartition("\n")[2]
     if _NEGATED.search(line) or _RETRACTED.match(text, box.end, box.end + _CONTEXT):
         return "negated_answer"
-    if _STRUCK_OUT.search(line) or _COMMENT.search(line):
+    if _STRUCK_OUT.search(line) or _COMMENT.search(line) or (line.count("~~") % 2 and line.rstrip(" $").endswith("~~")):
         return "commented_out"
     hidden = any(text.rfind(opening, 0, box.start) > text.rfind(closing, 0, box.start) for opening, closing in _HIDING)
     return "commented_out" if hidden else ""
 
 
 def is_part_of_formula(text: str, box: Box) -> bool:
-    """Return whether what stands beside a box changes what it says, as in ``-\\boxed{5}`` and ``\\boxed{5}^2``."""
+    """Return whether what stands beside a box changes what it says, as in ``-\\boxed{5}`` and ``\\boxed{5}^2``.
+
+    In TeX ``\\\\boxed`` is a new line and a word.
+    """
+    if text.startswith("\\\\", box.start):
+        return True
     return bool(_BEFORE.search(text[max(0, box.start - _CONTEXT) : box.start]) or _AFTER.match(text, box.end))
 
 

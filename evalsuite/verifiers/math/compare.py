@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 from evalsuite.verifiers.math.findings import Finding, Strictness, all_same
 from evalsuite.verifiers.math.intervals import as_region
-from evalsuite.verifiers.math.labels import is_function, is_label, is_named, labelled, members
+from evalsuite.verifiers.math.labels import UNORDERED, as_list, is_function, is_label, is_named, members
 from evalsuite.verifiers.math.numeric import same_expression, same_relation
 from evalsuite.verifiers.math.syntax import (
     Apply,
@@ -24,11 +24,9 @@ from evalsuite.verifiers.math.syntax import (
     Words,
     contains,
 )
-from evalsuite.verifiers.math.units import NUMBER_WORDS, canonical_unit, is_plain_description
+from evalsuite.verifiers.math.units import NUMBER_WORDS, SCALES, canonical_unit, is_plain_description
 
 __all__ = ["compare"]
-
-_UNORDERED = frozenset((",", "{}"))
 
 
 def compare(gold: Node, answer: Node, strictness: Strictness) -> Finding:
@@ -123,7 +121,7 @@ def _words(gold: Node, answer: Node, _strictness: Strictness) -> Finding:
 def _text(node: Node) -> str | None:
     match node:
         case Words(text=text):
-            text = _CHOOSING.sub("", text)
+            text = _ORDINAL.sub("", _CHOOSING.sub("", text))
             letter = re.fullmatch(r"\(?([A-Za-z])\)?", text)
             plain = letter.group(1) if letter else re.sub(r"[^a-z0-9:+-]", "", text.lower())
             return str(NUMBER_WORDS[plain]) if plain in NUMBER_WORDS else plain
@@ -139,15 +137,21 @@ def _quantities(gold: Node, answer: Node, strictness: Strictness) -> Finding:
     (expected, unit), (given, other_unit) = _split(gold), _split(answer)
     if unit == "%" or other_unit == "%":
         return _percentages(gold, answer, strictness)
+    if sorted((_unit(unit) or unit, _unit(other_unit) or other_unit)) in _ANGLES:
+        return _angles(expected, given, strictness, unit, other_unit)
     if not _units_agree(unit, other_unit, strictness):
         return Finding.UNIT
     return compare(expected, given, strictness)
 
 
 def _split(node: Node) -> tuple[Node, str]:
+    """Return a value and its unit: ``2.5 million dollars`` is 2,500,000 dollars."""
     match node:
+        case Quantity(value=Number(value=value), unit=unit) if unit.partition(" ")[0] in SCALES:
+            scale, _, unit = unit.partition(" ")
+            return Number(value * SCALES[scale]), unit
         case Quantity(value=Quantity(value=value, unit="$"), unit=unit):
-            return value, unit
+            return _split(Quantity(value, unit))
         case Quantity(value=value, unit=unit):
             return value, "%" if canonical_unit(unit) == "percent" else unit
         case Apply(head="neg", args=(Quantity(value=value, unit=unit),)):
@@ -165,8 +169,28 @@ def _percentages(gold: Node, answer: Node, strictness: Strictness) -> Finding:
         return Finding.UNIT
     if other_unit == "%" and strictness == "reward":
         return Finding.PERCENT
-    as_written = compare(expected, given, strictness)
-    return same_expression(gold, answer) if as_written is Finding.VALUE else as_written
+    return _worked_out(compare(expected, given, strictness), gold, answer)
+
+
+def _worked_out(as_written: Finding, gold: Node, answer: Node) -> Finding:
+    """Return ``SAME`` for values that are the same once their units are worked out, else what the numbers said."""
+    if as_written is Finding.VALUE and same_expression(gold, answer) is Finding.SAME:
+        return Finding.SAME
+    return as_written
+
+
+def _angles(gold: Node, answer: Node, strictness: Strictness, unit: str, other_unit: str) -> Finding:
+    """Compare an angle in degrees with one that is not: as written, where no unit is, and for a reader in radians."""
+    as_written = compare(gold, answer, strictness)
+    if as_written is Finding.SAME and "" not in (unit, other_unit):
+        return Finding.UNIT
+    if strictness == "reward":
+        return as_written
+    return _worked_out(as_written, _in_radians(gold, unit), _in_radians(answer, other_unit))
+
+
+def _in_radians(angle: Node, unit: str) -> Node:
+    return Quantity(angle, "deg") if _unit(unit) == "degree" else angle
 
 
 def _units_agree(gold: str, answer: str, strictness: Strictness) -> bool:
@@ -263,25 +287,39 @@ def _is_rounding(exact: Node, rounded: Node) -> bool:
 
 def _sequences(gold: Node, answer: Node, strictness: Strictness) -> Finding:
     pair = gold, answer
-    gold, answer = _as_list(pair[0], pair[1]), _as_list(pair[1], pair[0])
+    gold, answer = as_list(pair[0], pair[1]), as_list(pair[1], pair[0])
     regions = as_region(gold), as_region(answer)
     gold, answer = regions[0] or gold, regions[1] or answer
     if not isinstance(gold, Sequence) or not isinstance(answer, Sequence):
         return _one_or_many(gold, answer, strictness)
-    if {gold.kind, answer.kind} <= _UNORDERED or gold.kind == answer.kind == "U":
+    kinds = {gold.kind, answer.kind}
+    if kinds <= UNORDERED or kinds == {"U"} or (kinds == {"U", ","} and strictness == "eval"):
         return _same_items(gold.items, answer.items, strictness)
     if gold.kind != answer.kind or len(gold.items) != len(answer.items):
         return Finding.KIND
     pairs = zip(gold.items, answer.items, strict=True)
-    return all_same(compare(expected, given, strictness) for expected, given in pairs)
+    finding = all_same(compare(expected, given, strictness) for expected, given in pairs)
+    ratios = _quotient(gold), _quotient(answer)
+    if finding is Finding.VALUE and strictness == "eval" and gold not in ratios and answer not in ratios:
+        return same_expression(*ratios)
+    return finding
+
+
+def _quotient(node: Node) -> Node:
+    """Return the value of a ratio of two numbers."""
+    match node:
+        case Sequence(kind=":", items=(Number(), Number()) as items):
+            return Apply("/", items)
+        case _:
+            return node
 
 
 def _one_or_many(gold: Node, answer: Node, strictness: Strictness) -> Finding:
     """A set of one element is its element for a forgiving reader; any other mixture is a difference."""
     if strictness == "eval":
-        match gold:
-            case Sequence(kind=":", items=(left, right)):
-                return compare(Apply("/", (left, right)), answer, strictness)
+        ratios = _quotient(gold), _quotient(answer)
+        if ratios != (gold, answer):
+            return compare(*ratios, strictness)
         for many, other, swapped in ((gold, answer, False), (answer, gold, True)):
             if isinstance(many, Sequence) and many.kind == "{}" and len(many.items) == 1:
                 pair = (other, many.items[0]) if swapped else (many.items[0], other)
@@ -289,49 +327,9 @@ def _one_or_many(gold: Node, answer: Node, strictness: Strictness) -> Finding:
     return Finding.KIND
 
 
-def _as_list(node: Node, other: Node) -> Node:
-    """Return a list without its labels, and a union of finite sets as one set."""
-    match node:
-        case Sequence(kind="U", items=sets) if all(isinstance(part, Sequence) and part.kind == "{}" for part in sets):
-            items = (item for part in sets if isinstance(part, Sequence) for item in part.items)
-            return Sequence("{}", tuple(dict.fromkeys(items)))
-        case Sequence(kind=","):
-            return _without_labels(node, other)
-        case _:
-            return node
-
-
-def _without_labels(node: Sequence, other: Node) -> Sequence:
-    """Return ``1, 2`` for ``x = 1, x = 2`` and ``x = 1, 2``, and ``(1, 2)`` for ``x = 1, y = 2`` in any order.
-
-    ``4, 5`` is ``(4, 5)`` beside an ``other`` that is ``a = 4, b = 5``.
-    """
-    pairs = labelled(node)
-    names = {name for name, _ in pairs if name}
-    listed = isinstance(other, Sequence) and other.kind in _UNORDERED
-    if not names:
-        others = labelled(other) if isinstance(other, Sequence) and other.kind == "," else []
-        return Sequence("()", node.items) if _name_each(others) and not _are_numbered(others) else node
-    if _name_each(pairs) and not (listed and _are_numbered(pairs)):
-        return Sequence("()", tuple(value for _, value in sorted(pairs, key=lambda pair: pair[0])))
-    same = len(names) == 1 or (listed and _are_numbered(pairs))
-    return Sequence(",", tuple(value for _, value in pairs)) if same else node
-
-
-def _name_each(pairs: list[tuple[str, Node]]) -> bool:
-    """Return whether every value of a list has a name of its own."""
-    names = {name for name, _ in pairs}
-    return len(names) == len(pairs) > 0 and "" not in names
-
-
-def _are_numbered(pairs: list[tuple[str, Node]]) -> bool:
-    """Return whether all names are those of one variable, ``x_1`` and ``x_2``."""
-    return len({name.partition("_")[0] for name, _ in pairs if name}) == 1
-
-
 def _same_items(gold: tuple[Node, ...], answer: tuple[Node, ...], strictness: Strictness) -> Finding:
-    """Match items in any order; saying one of them twice says nothing more."""
-    if len(set(gold)) == len(gold) > 1:
+    """Match items in any order; for a reader, saying one of them twice says nothing more."""
+    if strictness == "eval" and len(set(gold)) == len(gold) > 1:
         answer = tuple(dict.fromkeys(answer))
     if len(gold) != len(answer):
         return Finding.KIND
@@ -358,7 +356,9 @@ def _matrices(gold: Node, answer: Node, strictness: Strictness) -> Finding:
 
 
 _CHOOSING = re.compile(r"^\s*(?:option|choice|answer)\b[\s:]*(?=\(?[A-J]\)?$)", re.IGNORECASE)
+_ORDINAL = re.compile(r"(?<=[0-9])(?:st|nd|rd|th)\b|^(?:an?|the|on) (?=[A-Za-z]{2})", re.IGNORECASE)
 _IN_WORDS = re.compile(r" (squared|cubed)$")
+_ANGLES = (["", "degree"], ["degree", "radian"])
 _POWERS = MappingProxyType({"squared": " ^2", "cubed": " ^3"})
 _Comparison = Callable[[Node, Node, Strictness], Finding]
 #: The first kind that either side is decides how they are compared.

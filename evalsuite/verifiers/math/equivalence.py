@@ -27,6 +27,7 @@ MAX_LENGTH = 400
 _MEMORY = 32_768
 _MAX_EFFORT = 60
 _GROUPED = re.compile(r"(?<![0-9.,])[0-9]{1,3}(?:,[0-9]{3})+(?![0-9,])")
+_DECIMAL_COMMA = re.compile(r"^(-?[0-9]+),([0-9]+)$")
 _BRACKETED = ("(", "[", "\\{", "\\begin")
 _MATHEMATICAL = re.compile(r"[0-9\\]")
 _TEXTUAL = re.compile(r"\(?\\text ?\{[^{}]*\}\)?|[A-Za-z][A-Za-z ]+")
@@ -100,6 +101,8 @@ def _quick(gold: str, answer: str, strictness: Strictness) -> Finding:
         letter, value = labelled.groups()
         return _quick(gold, letter if _LETTER.fullmatch(_plain(expected)) else value, strictness)
     left, right = read_literal(expected), read_literal(given)
+    if strictness == "eval" and right is None and left is not None and left.form == "decimal":
+        right = read_literal(_DECIMAL_COMMA.sub(r"\1.\2", given))
     if left is not None and right is not None:
         return _literals(left, right, strictness)
     if _TEXTUAL.fullmatch(expected) and _plain(expected) == _plain(given):

@@ -244,6 +244,10 @@ def _of_reciprocal(function: Callable[[complex], complex]) -> Callable[[complex]
     return lambda value: function(1 / value)
 
 
+def _on_the_circle(angle: complex) -> complex:
+    return cmath.exp(1j * angle)
+
+
 _FUNCTIONS: Mapping[str, Callable[[complex], complex]] = MappingProxyType(
     {
         "sin": cmath.sin,
@@ -263,6 +267,10 @@ _FUNCTIONS: Mapping[str, Callable[[complex], complex]] = MappingProxyType(
         "tanh": cmath.tanh,
         "ln": cmath.log,
         "exp": cmath.exp,
+        "cis": _on_the_circle,
+        "tg": cmath.tan,
+        "ctg": _reciprocal(cmath.tan),
+        "arctg": cmath.atan,
     }
 )
 _OPERATIONS: Mapping[str, Callable[..., Value]] = MappingProxyType(

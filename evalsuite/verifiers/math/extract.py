@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from evalsuite.verifiers.math.boxes import boxes, disowned, is_part_of_formula
+from evalsuite.verifiers.math.boxes import boxes, disowned, is_part_of_formula, last_together
 from evalsuite.verifiers.math.equivalence import is_readable
 from evalsuite.verifiers.math.units import canonical_unit
 from evalsuite.verifiers.math.vocabulary import FUNCTIONS
@@ -47,7 +47,7 @@ _MINERVA = re.compile(r"Final Answer: The final answer is(.*?). I hope it is cor
 class Extraction:
     """``answer`` is the text to judge; without one, ``reason`` says why.
 
-    ``joined`` is the list of several boxes in the last paragraph, for a reference that is a list.
+    ``joined`` is the list of several boxes that stand together, for a reference that is a list.
     """
 
     answer: str | None
@@ -82,9 +82,18 @@ def last_answer(segment: str) -> Extraction:
     problem = disowned(segment, found[-1])
     if problem:
         return Extraction(None, problem)
-    start_of_paragraph = segment.rfind("\n\n", 0, found[-1].start)
-    together = [box.content for box in found if box.start > start_of_paragraph and box.content]
-    return Extraction(found[-1].content, joined=",".join(together) if len(together) > 1 else None)
+    later = _final_claim(segment[found[-1].end :])
+    if later is not None:
+        return later
+    together = last_together(segment, found)
+    return Extraction(found[-1].content, joined=";".join(together) if len(together) > 1 else None)
+
+
+def _final_claim(rest: str) -> Extraction | None:
+    """Return the value of a "final answer" that is stated after the last box."""
+    position = rest.lower().rfind("final answer")
+    claim = stated_answer(rest[position:]) if position >= 0 else None
+    return claim if claim and claim.answer and _VALUE.search(claim.answer) and is_readable(claim.answer) else None
 
 
 def stated_answer(segment: str) -> Extraction | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import MappingProxyType
 
 from evalsuite.verifiers.math.evaluate import TooLarge, Undefined, evaluate
+from evalsuite.verifiers.math.labels import is_function
 from evalsuite.verifiers.math.syntax import Apply, Name, Node, Number, Relation, Sequence, Unreadable
 
 __all__ = ["as_region"]
@@ -58,7 +59,7 @@ def _interval(relation: Relation) -> Node | None:
     signs, items = relation.signs, relation.items
     if not all(sign in _FLIPPED for sign in signs):
         return None
-    if len(items) == 3 and isinstance(items[1], Name):
+    if len(items) == 3 and (isinstance(items[1], Name) or is_function(items[1])):
         if signs[0][0] != signs[1][0]:
             return None
         if signs[0].startswith(">"):

@@ -22,18 +22,29 @@ def parse(text: str) -> Node:
     return node
 
 
+def _solutions(groups: list[list[Node]]) -> tuple[Node, ...]:
+    """Return ``x = 1, y = 2; x = 3, y = 4`` as two lists of equations; nothing where no group has several equations."""
+    solutions = all(len(group) > 1 and all(isinstance(item, Relation) for item in group) for group in groups)
+    return tuple(Sequence(",", tuple(group)) for group in groups) if solutions and len(groups) > 1 else ()
+
+
 class _Parser(AtomParser):
     """Lists of relations of unions of ratios of sums of products, from the outside in."""
 
     def answer(self) -> Node:
         """Read a list without brackets, or one item."""
-        items = [self._relation()]
+        groups = [[self._relation()]]
         while self.peek().kind in _SEPARATORS:
-            self.take()
+            sign = self.take().kind
             if self.peek().kind in _SEPARATORS:  # "1, 2, and 3"
                 self.take()
-            items.append(self._relation())
-        return items[0] if len(items) == 1 else Sequence(",", tuple(items))
+            item = self._relation()
+            if sign == ";":
+                groups.append([item])
+            else:
+                groups[-1].append(item)
+        items = _solutions(groups) or tuple(item for group in groups for item in group)
+        return items[0] if len(items) == 1 else Sequence(",", items)
 
     def sum(self) -> Node:
         """Read terms joined by ``+`` and ``-``."""
@@ -122,7 +133,7 @@ class _Parser(AtomParser):
 
     def _quantity(self, node: Node) -> Node:
         words = []
-        while self.peek().kind == "words":
+        while self.peek().kind == "words" or (self.peek().kind == "/" and self.peek(1).kind == "words"):
             words.append(self.take().text)
         if self.accept("^"):
             words.append(f"^{self._unit_power()}")

@@ -10,6 +10,8 @@ import re
 from types import MappingProxyType
 from typing import Final
 
+from evalsuite.verifiers.math.vocabulary import FUNCTIONS
+
 __all__ = ["respell", "respell_unicode"]
 
 _GROUP = r"((?:[^{}]|\{[^{}]*\})*)"
@@ -18,9 +20,11 @@ _END = r"(?![A-Za-z])"
 _PLAIN_TEXT = re.compile(r"(?:[-+\s0-9.,:;/()\[\]|%$¢\\]|\b(?:and|or)\b)*")
 _TEXT = re.compile(r"\\text ?\{([^{}]*(?:\{[0-9]\})?)\}")
 _RAISED_UNIT = re.compile(r"([A-Za-z. ]+)\^\{?([0-9])\}?")
+# "\text{15 ways}"
+_COUNT = re.compile(r"([-+]?[0-9][0-9.,/]*)(?<![.,/]) ([A-Za-z].*)")
 _ANSWER_IS = re.compile(r"(?:the )?(?:final )?answer(?: is)? ?:?", re.IGNORECASE)
 _MEANT: Final = MappingProxyType(
-    {name: f"\\{name} " for name in ("sin", "cos", "tan", "ln", "log", "exp")}
+    {name: f"\\{name} " for name in FUNCTIONS}
     | {f"\\{name}": f"\\{name} " for name in ("pi", "infty", "theta", "alpha", "beta")}
     | {"negative": "-", "minus": "-", "infinity": "\\infty ", "Infinity": "\\infty "}
 )
@@ -51,6 +55,16 @@ _SPELLINGS = tuple(
         ("rbrack", rf"\\rbrack{_END}", "]"),
         ("mathdollar", rf"\\mathdollar{_END}", r"\\$"),
         ("lor", rf"\\lor{_END}", r"\\text{ or }"),
+        # For all integers k: what holds of the letter in the answer.
+        ("in", r"(?:[,;(]|\\text ?\{[^{}]*\}) ?[A-Za-z] ?\\in ?\\mathbb ?\{? ?[NZ] ?\}?\)?$", ""),
+        # Functions by cases.
+        (
+            "begin",
+            r"^(.*)\\\{ ?\\begin ?\{array\} ?(?:\{[lcr| ]*\})?(.*)\\end ?\{array\}$",
+            r"\1\\begin{cases}\2\\end{cases}",
+        ),
+        ("begin", r",? ?&", "&"),
+        ("begin", r"& ?\\text ?\{ ?(?:if|for|when|where) ?\}", "&"),
         # Sizes and colours of what follows; a closing mark of a proof.
         (_SIZES, rf"\\(?:{_SIZES.replace(' ', '|')}){_END}", " "),
         ("color", r"\\color ?\{[a-z]+\}", " "),
@@ -63,7 +77,8 @@ _SPELLINGS = tuple(
         # Degrees of temperature.
         ("circ", r"\^\\circ *(?:\\text ?\{ ?C ?\}|C$)", r"\\text{ celsius}"),
         ("circ", r"\^\\circ *(?:\\text ?\{ ?F ?\}|F$)", r"\\text{ fahrenheit}"),
-        # Real numbers without a point, and sets described by a condition.
+        # Real numbers, without a point, and sets described by a condition.
+        ("mathbb", r"^(?:[A-Za-z] ?\\in ?)?\\mathbb ?\{? ?R ?\}?$", r"(-\\infty,\\infty)"),
         ("mathbb", r"^\\mathbb ?\{?R\}? ?(?:\\setminus|\\backslash|-) ?\\\{([^{},]*)\\\}$", r"x\\ne \1"),
         ("{", rf"^\\\{{ ?[A-Za-z] ?(?:\\in ?\\mathbb ?\{{?R\}}? ?)?(?::|\||\\mid{_END}) ?([^{{}}]*)\\\}}$", r"\1"),
     )
@@ -92,6 +107,15 @@ def respell_unicode(text: str) -> str:
     return text.translate(_FRACTIONS).replace("\u2044", "/")
 
 
+# Answers in words alone that have a sign.
+_SIGNS: Final = MappingProxyType(
+    dict.fromkeys(("all real numbers", "all reals", "the real numbers", "real numbers"), r"(-\infty,\infty)")
+    | dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions", "empty set"), r"\emptyset")
+    | {"negative infinity": r"-\infty", "dne": r"\text{does not exist}"}
+)
+_WORDS_ALONE = re.compile(r"(?:\\text ?\{)? ?([A-Za-z ]+?) ?\.?\}?\.?")
+
+
 def _plain_text(found: re.Match[str]) -> str:
     """Return what a piece of ``\\text{...}`` stands for, where that is no text."""
     text = found.group(1)
@@ -100,6 +124,8 @@ def _plain_text(found: re.Match[str]) -> str:
         return _MEANT[said]
     if _PLAIN_TEXT.fullmatch(text):
         return f" {text} "
+    if count := _COUNT.fullmatch(said):
+        return f"{count.group(1)}\\text{{ {count.group(2)}}}"
     if raised := _RAISED_UNIT.fullmatch(text):
         return f"\\text{{{raised.group(1)}}}^{raised.group(2)}"
     if found.start() == 0 and _ANSWER_IS.fullmatch(said):
@@ -111,6 +137,8 @@ def respell(text: str) -> str:
     """Return ``text`` in the spelling that the parser knows."""
     if "{:}" in text:
         text = text.replace("{:}", ":")
+    if (words := _WORDS_ALONE.fullmatch(text)) and (sign := _SIGNS.get(words.group(1).lower())):
+        return sign
     if "\\text" in text:
         text = _TEXT.sub(_plain_text, text)
     present = frozenset(_COMMAND.findall(text)) if "\\" in text else frozenset()

@@ -131,13 +131,14 @@ _TOKEN = re.compile(
     r"|(?P<words>\\text ?\{[^{}\\$]*\})"
     r"|\\begin ?\{(?P<begin>[A-Za-z]+\*?)\}(?:\{[lcr| ]*\})?"
     r"|\\end ?\{(?P<end>[A-Za-z]+\*?)\}"
-    r"|(?P<number>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+    r"|(?P<number>[0-9][0-9A-F]*(?=_\{1[1-6]\})|[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
     r"|\\(?P<command>[A-Za-z]+)"
     r"|(?P<row>\\\\(?:\[[0-9a-z]*\])?)"
     r"|\\(?P<escaped>[{}|%$&#_])"
     r"|(?P<word>[A-Za-z]+)"
     r"|(?P<symbol>[-+*/^_=<>()\[\]{}|,;:!%'&$])"
 )
+_LISTED_NAMES = re.compile(r", (?:and )?| and ")
 _FUNCTION_WORDS = FUNCTIONS | {"sqrt", "pi"}
 _JOINERS = frozenset(("and", "or"))
 _LONGEST_PRODUCT = 3
@@ -182,6 +183,9 @@ def _text_tokens(_kind: str, command: str) -> list[Token]:
     if re.fullmatch(r"-?[0-9]+(?:\.[0-9]+)?", text):
         sign = [Token("-", "-")] if text.startswith("-") else []
         return [*sign, Token("number", text.removeprefix("-"))]
+    names = _LISTED_NAMES.split(text)
+    if len(names) > 1 and all(map(str.isalpha, names)):  # "Alice and Bob"
+        return [token for name in names for token in (Token(",", ","), Token("words", name))][1:]
     return [Token("words", text)] if text else []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from types import MappingProxyType
 
-__all__ = ["NUMBER_WORDS", "canonical_unit", "is_plain_description"]
+__all__ = ["NUMBER_WORDS", "SCALES", "canonical_unit", "is_plain_description"]
 
 _UNITS = MappingProxyType(
     {
@@ -48,6 +48,8 @@ _UNITS = MappingProxyType(
         "dollar": "usd",
         "cent": "",
         "euro": "",
+        "am": "",
+        "pm": "",
         "percent": "percentage pct",
         "unit": "",
         "point": "",
@@ -93,6 +95,10 @@ def _number_words() -> dict[str, int]:
     return table
 
 
+#: Words that scale the number before them.
+SCALES = MappingProxyType(
+    {"dozen": 12, "hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+)
 #: English words for the numbers below a hundred.
 NUMBER_WORDS = MappingProxyType(_number_words())
 
@@ -107,6 +113,7 @@ def _spellings() -> dict[str, str]:
 
 
 _CANONICAL = MappingProxyType(_spellings())
+_CLOCK = re.compile(r"\b([AaPp])\. ?([Mm])\b")
 _PER = re.compile(r"\s*/\s*|\s+per\s+")
 
 
@@ -118,7 +125,7 @@ def canonical_unit(words: str) -> str | None:
 
 def _canonical(words: str) -> str | None:
     """Return one spelling of a unit that is no rate; a single letter means what it does in its own case."""
-    parts = words.replace(".", " ").split()
+    parts = _CLOCK.sub(r"\1\2", words).replace(".", " ").split()
     found = [_CANONICAL.get(part) or (_CANONICAL.get(part.lower()) if len(part) > 1 else None) for part in parts]
     if len(found) == 2 and found[0] == "degree" and found[1] in ("celsius", "fahrenheit"):
         return found[1]

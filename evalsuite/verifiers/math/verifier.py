@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, get_args
 from evalsuite.cancellation import map_in_threads
 from evalsuite.verifiers.base import TextVerifier
 from evalsuite.verifiers.math import minerva
-from evalsuite.verifiers.math.boxes import boxes, last_complete_box
+from evalsuite.verifiers.math.boxes import boxes, last_complete_box, last_together
 from evalsuite.verifiers.math.equivalence import MAX_LENGTH, agree, decide, quick
 from evalsuite.verifiers.math.extract import flexible_answers, last_answer, only_answer
 from evalsuite.verifiers.math.findings import Finding, Strictness
@@ -59,7 +59,7 @@ class Math(TextVerifier):
 
     def judge(self, completion: str, reference: Any) -> Verdict:
         """Return ``correct``, ``incorrect`` or ``no_answer`` with the extracted answer and a reason."""
-        golds = _golds(reference)
+        golds = self._golds(reference)
         segment = completion if self.thinking == "kept" else final_segment(completion)
         if segment is None:
             return Verdict.no_answer("unclosed_think")
@@ -86,12 +86,17 @@ class Math(TextVerifier):
         """Return one verdict per completion, one after the other."""
         return super().verify_batch(completions, references)
 
+    def _golds(self, reference: Any) -> tuple[str, ...]:
+        published = self.equality == "minerva"
+        found = (_golds(answer) for answer in accepted_answers(reference))
+        return tuple(gold for golds in found for gold in (golds[:1] if published else golds))
+
     def _decide(self, gold: str, answer: str, strictness: Strictness) -> str:
         return minerva.decide(gold, answer) if self.equality == "minerva" else decide(gold, answer, strictness)
 
     def gold(self, reference: Any) -> str:
         """Return the first accepted answer in a box."""
-        return _boxed(_golds(reference)[0])
+        return _boxed(self._golds(reference)[0])
 
     def corrupted(self, gold: str, reference: Any) -> str:
         """Return a boxed answer that is none of the accepted ones."""
@@ -103,9 +108,14 @@ class Math(TextVerifier):
             return Verdict.no_answer(problem)
         answer = answers[-1]
         others = dict.fromkeys(answers[:-1])
-        if len(others) > _MANY or not all(agree(other, answer) for other in others):
-            return Verdict.incorrect(answer[:MAX_LENGTH], "ambiguous")
-        return self._best([answer], golds, "reward")
+        if len(others) <= _MANY and all(agree(other, answer) for other in others):
+            return self._best([answer], golds, "reward")
+        listed = last_together(segment, boxes(segment))
+        if len(listed) == len(answers) <= _MANY:
+            verdict = self._best([";".join(listed)], golds, "reward")
+            if verdict.score == 1:
+                return verdict
+        return Verdict.incorrect(answer[:MAX_LENGTH], "ambiguous")
 
     def _last(self, segment: str, golds: tuple[str, ...]) -> Verdict:
         found = last_answer(segment)
@@ -153,10 +163,9 @@ def _boxed(answer: str) -> str:
     return f"The final answer is $\\boxed{{{answer}}}$."
 
 
-def _golds(reference: Any) -> tuple[str, ...]:
-    return tuple(_gold(answer) for answer in accepted_answers(reference))
-
-
-def _gold(answer: str) -> str:
-    found = boxes(answer)
-    return (found[-1].content if found else None) or answer
+def _golds(answer: str) -> list[str]:
+    """Return what a worked solution answers: its last box, or all that are listed there; what follows ``####``."""
+    together = last_together(answer, boxes(answer))
+    if not together:
+        return [answer.rpartition("####")[2].strip() or answer]
+    return [together[-1]] if len(set(together)) == 1 else [together[-1], ";".join(together)]

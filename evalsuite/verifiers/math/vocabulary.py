@@ -6,7 +6,9 @@ from types import MappingProxyType
 
 __all__ = ["CONSTANTS", "FUNCTIONS", "INFIX", "LETTERS", "MATRICES", "RELATIONS", "SEGMENTS", "STYLES"]
 
-_FUNCTION_NAMES = "sin cos tan cot sec csc ln log lg exp arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh"
+_FUNCTION_NAMES = (
+    "sin cos tan cot sec csc ln log lg exp arcsin arccos arctan arccot arcsec arccsc sinh cosh tanh cis tg ctg arctg"
+)
 _GREEK = (
     "alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau phi varphi chi "
     "psi omega Gamma Delta Theta Lambda Xi Sigma Phi Psi Omega ell"
@@ -34,7 +36,7 @@ CONSTANTS = MappingProxyType({"pi": "pi", "infty": "oo", "infinity": "oo", "i": 
 LETTERS = frozenset(_GREEK.split())
 STYLES = frozenset(("mathbb", "mathbf", "mathcal", "mathsf", "mathit", "vec", "hat", "boldsymbol", "bm"))
 SEGMENTS = frozenset(("overline", "overrightarrow", "widehat"))
-MATRICES = frozenset(("pmatrix", "bmatrix", "Bmatrix", "matrix", "smallmatrix", "array"))
+MATRICES = frozenset(("pmatrix", "bmatrix", "Bmatrix", "matrix", "smallmatrix", "array", "cases"))
 #: Commands that cannot begin a factor, and so end a product without a sign.
 INFIX = frozenset(
     ("times", "cdot", "div", "ast", "cup", "cap", "setminus", "pm", "mp", "to", "rangle", "rfloor", "rceil")

@@ -60,7 +60,11 @@ def test_honest_answers_are_rewarded(row: dict[str, str]) -> None:
         ("The answer is $5$ or $7$.", "5", "incorrect", "different_kind"),
         ("The answer is 5 or 7.", "5", "incorrect", "different_kind"),
         ("The answer is not 5.", "5", "no_answer", "negated_answer"),
-        ("The answer is 5 thousand.", "5", "incorrect", "different_unit"),
+        ("The answer is 5 thousand.", "5", "incorrect", "different_value"),
+        ("The answer is 5 thousand.", "5000", "correct", ""),
+        ("\\boxed{255}. So the final answer is $10,455$.", "10455", "correct", ""),
+        ("\\boxed{5}. The final answer is right.", "5", "correct", ""),
+        ("so \\\\boxed{\\\\frac{1}{2}}", "0.5", "correct", ""),
         ("Answer: $\\frac{1}{2}$", "0.5", "correct", ""),
         ("**Answer:** 1,234", "1234", "correct", ""),
         ("She pays $18 in total.", "18", "correct", ""),
@@ -79,6 +83,9 @@ def test_honest_answers_are_rewarded(row: dict[str, str]) -> None:
         ("$x = \\boxed{3}$ or $x = \\boxed{-2}$", "3,-3", "incorrect", "different_kind"),
         ("\\boxed{\\frac{2}{3}}", ["1/2", "2/3"], "correct", ""),
         ("\\boxed{7}", "Long solution with $\\boxed{7}$.", "correct", ""),
+        ("\\boxed{3,-3}", "Thus $x = \\boxed{3}$ or $x = \\boxed{-3}$.", "correct", ""),
+        ("\\boxed{2,5}", "First \\boxed{2} is found.\n\nIn the end it is \\boxed{5}.", "incorrect", "different_kind"),
+        ("\\boxed{18}", "16 - 7 = 9 eggs at $2.\n#### 18", "correct", ""),
     ],
 )
 def test_eval_mode(completion: str, reference: object, outcome: str, reason: str) -> None:
