@@ -6,7 +6,8 @@ import builtins
 import contextlib
 import importlib
 import sys
-from typing import Any
+from collections import Counter
+from typing import Any, Final
 
 from evalsuite.sandbox.codec import BadData
 from evalsuite.sandbox.deadline import TestsOverran, deadline
@@ -19,34 +20,45 @@ from evalsuite.sandbox.wire import Closed, Malformed, TooLarge
 
 __all__ = ["await_worker", "explain", "raised_reason", "run"]
 
+_LONGEST_DETAIL: Final = 200
+
 
 class Tally:
     """Counts assertions of rewritten tests."""
 
     def __init__(self, sites: int, program: Program) -> None:
         self._program = program
-        self._missed = set(range(sites))
-        self.met = 0
-        self.unmet = 0
+        self._sites = sites
+        self._met: Counter[int] = Counter()
+        self._unmet: Counter[int] = Counter()
+        self._broken_rounds = 0
         self.first_problem: Exception | None = None
 
     def passed(self, site: int) -> None:
         """Count an assertion that held."""
-        self._missed.discard(site)
-        self.met += 1
+        self._met[site] += 1
 
-    def failed(self, site: int, problem: Exception) -> None:
-        """Count an assertion that did not."""
-        self._missed.discard(site)
-        self.unmet += 1
+    def failed(self, problem: Exception, site: int | None = None) -> None:
+        """Count an assertion that did not, or without ``site`` a round of a loop that did not come to its end."""
+        if site is None:
+            self._broken_rounds += 1
+        else:
+            self._unmet[site] += 1
         if self.first_problem is None:
             self.first_problem = problem
             self._program.keep(problem)
 
-    def total(self, ended_early: bool) -> int:
-        """Return how many assertions there are: those never reached count once, and so does an early end in a loop."""
-        unseen = len(self._missed) or int(ended_early and not self.unmet)
-        return max(self.met + self.unmet + unseen, 1)
+    def passed_of_total(self, ended_early: bool) -> tuple[int, int]:
+        """Return how many assertions held of how many, fewer than all.
+
+        Those never reached count once, and so does an early end in a loop. One that holds again and again, in a loop
+        over what the program returned, does not make up for others that fail: they weigh the same.
+        """
+        reached = self._met.keys() | self._unmet.keys()
+        met, unmet = self._met.total(), self._unmet.total() + self._broken_rounds
+        total = max(met + unmet + (self._sites - len(reached) or int(ended_early and not unmet)), 1)
+        shares = [self._met[site] / (self._met[site] + self._unmet[site]) for site in reached]
+        return min(met, total - 1, int(total * sum(shares) / max(len(shares), 1))), total
 
 
 def run(job: FunctionJob, forge: Forge) -> Report:
@@ -67,10 +79,8 @@ def run(job: FunctionJob, forge: Forge) -> Report:
         problem = _run_tests(job, source, program, tally, worker)
     assert worker.ending is not None
     reason, detail = explain(problem or tally.first_problem, program, worker)
-    if not job.count_all:
-        return Report(reason, detail, int(not reason), 1, worker.ending.cpu_s)
-    total = tally.total(ended_early=problem is not None)
-    return Report(reason, detail, total if not reason else min(tally.met, total - 1), total, worker.ending.cpu_s)
+    passed, total = tally.passed_of_total(problem is not None) if job.count_all else (0, 1)
+    return Report(reason, detail, total if not reason else passed, total, worker.ending.cpu_s)
 
 
 def _run_tests(
@@ -127,14 +137,18 @@ def explain(problem: BaseException | None, program: Program, worker: Worker) -> 
     """Return the reason and one line for people; both empty when there is no ``problem``."""
     if problem is None:
         return "", ""
-    detail = f"{type(problem).__name__}: {problem}"[:200].replace("\n", " ")
+    detail = _one_line(f"{type(problem).__name__}: {problem}")
     if program.broken is not None and not isinstance(problem, TestsOverran):
         return _broken_reason(program.broken, worker), detail
     words = program.words_of(problem)
     if words is not None:
-        return raised_reason(problem), words
-    kinds = {TestsOverran: "timeout", TooLarge: "memory", NameError: "exception"}
+        return raised_reason(problem), _one_line(words)
+    kinds = {TestsOverran: "timeout", TooLarge: "memory", MemoryError: "memory", NameError: "exception"}
     return next((reason for kind, reason in kinds.items() if isinstance(problem, kind)), "wrong_answer"), detail
+
+
+def _one_line(text: str) -> str:
+    return text[:_LONGEST_DETAIL].replace("\n", " ")
 
 
 def _broken_reason(broken: Exception, worker: Worker) -> str:

@@ -94,6 +94,8 @@ class Lane:
             return Report(**answer["report"])
         if "unusable" in answer:
             raise UnusableTests(answer["unusable"])
+        if "hung" in answer:
+            raise LaneHung
         raise LaneDied(str(answer.get("failed")))
 
     def interrupt(self) -> None:

@@ -22,7 +22,7 @@ class ParsedTests:
     """Compiled tests.
 
     ``has_check`` is true for HumanEval's form, ``free_names`` are the names they use and do not define, ``sites`` is
-    how many assert statements they have.
+    how many assert statements are counted.
     """
 
     code: CodeType
@@ -41,10 +41,10 @@ def read_tests(text: str, count_all: bool) -> ParsedTests:
     tree = ast.parse(text, "<tests>")
     has_check = any(isinstance(node, ast.FunctionDef) and node.name == "check" and node.args.args for node in tree.body)
     names = _free_names(symtable.symtable(text, "<tests>", "exec"))
-    sites = sum(isinstance(node, ast.Assert) for node in ast.walk(tree))
+    tally = _Tally()
     if count_all:
-        tree = ast.fix_missing_locations(_Tally().visit(tree))
-    return ParsedTests(compile(tree, "<tests>", "exec"), has_check, names, sites)
+        tree = ast.fix_missing_locations(tally.visit(tree))
+    return ParsedTests(compile(tree, "<tests>", "exec"), has_check, names, tally.sites)
 
 
 @lru_cache(_CACHED)
@@ -74,18 +74,42 @@ def _free_names(top: symtable.SymbolTable) -> tuple[str, ...]:
 
 
 class _Tally(ast.NodeTransformer):
-    """Wraps every assert statement so that its outcome is counted and the tests go on."""
+    """Wraps assert statements, and rounds of loops, so that their outcome is counted and the tests go on.
+
+    Those inside ``try`` and ``with`` stay as they are: what fails there may be what the tests want to see.
+    """
 
     def __init__(self) -> None:
-        self._sites = 0
+        self.sites = 0
+        self._in_helper = False
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
-        site = self._sites
-        self._sites += 1
-        wrapped = ast.parse(
-            f"try:\n    pass\nexcept Exception as problem:\n    {MARK}.failed({site}, problem)\n"
-            f"else:\n    {MARK}.passed({site})"
-        ).body[0]
-        assert isinstance(wrapped, ast.Try)
-        wrapped.body = [node]
-        return wrapped
+        self.sites += 1
+        site = self.sites
+        return _guarded([node], f"{MARK}.failed(problem, {site})", f"{MARK}.passed({site})")
+
+    def visit_For(self, node: ast.For) -> ast.AST:
+        self.generic_visit(node)
+        if not self._in_helper:
+            node.body = [_guarded(node.body, f"{MARK}.failed(problem)", "pass")]
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        outside, self._in_helper = self._in_helper, node.name != "check"
+        self.generic_visit(node)
+        self._in_helper = outside
+        return node
+
+    def visit_Try(self, node: ast.Try) -> ast.AST:
+        return node
+
+    def visit_With(self, node: ast.With) -> ast.AST:
+        return node
+
+
+def _guarded(body: list[ast.stmt], on_failure: str, on_success: str) -> ast.stmt:
+    text = f"try:\n    pass\nexcept Exception as problem:\n    {on_failure}\nelse:\n    {on_success}"
+    (wrapped,) = ast.parse(text).body
+    assert isinstance(wrapped, ast.Try)
+    wrapped.body = body
+    return wrapped

@@ -68,9 +68,17 @@ class Program:
         except (BadData, Closed) as problem:
             self.broken = problem
             raise
-        self.raised_text = str(answer.get("text", ""))
-        self.raised = nearest_exception(answer["raised"], self.raised_text)
+        text = str(answer.get("text", ""))
+        self.raised_text = f"{answer.get('name', '')}: {text}"
+        self.raised = nearest_exception(answer["raised"], text, self._arguments(answer))
         raise self.raised
+
+    def _arguments(self, answer: dict[str, Any]) -> tuple[Any, ...]:
+        """Return what the exception of ``answer`` was made with, empty when that did not come as plain data."""
+        with contextlib.suppress(BadData, LookupError):
+            arguments = decode(answer.get("arguments"), dict[int, Any]().__getitem__)
+            return arguments if type(arguments) is tuple else ()
+        return ()
 
     def keep(self, problem: Exception) -> None:
         """Remember of ``problem`` whether it came from the program, whatever comes from there later."""
@@ -96,13 +104,17 @@ class Program:
         raise CannotCross(f"the tests pass a {type(value).__name__} to the program")
 
 
-def nearest_exception(names: list[Any], text: str) -> Exception:
-    """Return the first of ``names`` that is a built-in exception a test may meet."""
+def nearest_exception(names: list[Any], text: str, arguments: tuple[Any, ...] = ()) -> Exception:
+    """Return the first of ``names`` that is a built-in exception a test may meet, such that ``text`` is its text."""
     for name in names:
         kind = getattr(builtins, name, None) if isinstance(name, str) else None
-        if isinstance(kind, type) and issubclass(kind, Exception):
-            with contextlib.suppress(TypeError):  # a few demand more than a text; their base class will do
-                return kind(text)
+        if not (isinstance(kind, type) and issubclass(kind, Exception)):
+            continue
+        for made_with in (arguments, (text,)):
+            with contextlib.suppress(TypeError, ValueError):  # a few demand more; their base class will do
+                error = kind(*made_with)
+                if str(error) == text or made_with == (text,):
+                    return error
     return RuntimeError(text)
 
 

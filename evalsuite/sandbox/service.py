@@ -23,6 +23,7 @@ _log = logging.getLogger(__name__)
 
 _ATTEMPTS: Final = 2
 _JOBS_PER_LANE: Final = 2000
+_starting: Final = threading.Lock()
 
 
 class SandboxFailed(EvalsuiteError):
@@ -145,9 +146,14 @@ class Service:
             self._changed.notify()
 
 
-@cache
 def default_service(outer: OuterLayer = UNWRAPPED) -> Service:
     """Return this process's service inside ``outer``, at the strongest isolation there; ended when the process ends."""
+    with _starting:  # many threads ask for the first one at once, and a cache alone would start one for each
+        return _only_service(outer)
+
+
+@cache
+def _only_service(outer: OuterLayer) -> Service:
     require(Level.BASIC, outer)
     isolation = probe(outer)
     if isolation.lacks:

@@ -1,19 +1,23 @@
 """The first process of a lane: it starts the tester, and when the harness is gone, so is everything else.
 
 It does nothing but wait, so that nothing can keep it from noticing: a tester may be stuck in what a program returned.
+When the kernel has ended one for that, it says so.
 Inside an outer layer it is the first process of a process namespace, whose end the kernel makes everybody's end.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
+import signal
 from collections.abc import Sequence
 from typing import Final
 
 from evalsuite.sandbox.bootstrap import ENVIRONMENT, arguments
 from evalsuite.sandbox.packages import package_folders
+from evalsuite.sandbox.wire import Closed, Descriptors, Wire
 
 __all__ = ["main"]
 
@@ -34,4 +38,8 @@ def main(rest: Sequence[str]) -> None:
     watch.register(_LINE, _HANG_UP_ONLY)
     watch.register(os.pidfd_open(tester), select.POLLIN)
     watch.poll()
+    _, status = os.waitpid(tester, os.WNOHANG)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
+        with contextlib.suppress(Closed):
+            Wire(Descriptors(_LINE, _LINE)).send({"hung": None})
     os._exit(0)

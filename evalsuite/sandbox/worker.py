@@ -6,16 +6,18 @@ no test, expected value or verdict ever exists in this process (but for the decl
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import os
 import random
 import socket
 import sys
+import threading
 import types
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TextIO
 
 from evalsuite.sandbox.codec import decode, encode
 from evalsuite.sandbox.confinement import Confinement
@@ -26,7 +28,8 @@ from evalsuite.sandbox.wire import Closed, Wire
 __all__ = ["run"]
 
 _SOCKET = 3
-_MOST_TEXT = 500
+_PROGRAM = "<program>"
+_MOST_TEXT = 10_000
 _QUESTIONS: Mapping[str, Callable[[Any], Any]] = MappingProxyType(
     {"iterate": iter, "length": len, "truth": bool, "text": str}
 )
@@ -83,14 +86,31 @@ def _serve(wire: Wire) -> None:
 
 
 def _run_script(program: str) -> None:
-    module = _module("__main__")
     try:
-        exec(compile(program, "<program>", "exec"), module.__dict__)
+        exec(compile(program, _PROGRAM, "exec"), _module("__main__").__dict__)
     except SystemExit as end:
         if end.code not in (None, 0):
             raise
     finally:
-        sys.stdout.flush()
+        _end_script()
+
+
+def _end_script() -> None:
+    """Do what an interpreter does at its end, of which programs print: wait for threads, run exit functions, finalise.
+
+    A real end would also tear down every module that the zygote has loaded, which takes longer than most programs.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    _flush(sys.stdout)
+    sys.modules.pop("__main__", None)
+    gc.collect()  # files still open are written, objects finalised
+    _flush(sys.__stdout__)
+
+
+def _flush(stream: TextIO | None) -> None:
+    if stream is not None and not stream.closed:
+        stream.flush()
 
 
 class _Session:
@@ -140,7 +160,7 @@ class _Session:
 
     def _load(self, program: str, names: list[str]) -> dict[str, Any]:
         module = _module("candidate")
-        exec(compile(program, "<program>", "exec"), module.__dict__)
+        exec(compile(program, _PROGRAM, "exec"), module.__dict__)
         return {name: self._encode(module.__dict__[name]) for name in names if name in module.__dict__}
 
     def _run_suite(self, tests: str, entry_point: str) -> dict[str, Any]:
@@ -166,6 +186,7 @@ class _Session:
 
 def _module(name: str) -> types.ModuleType:
     module = sys.modules[name] = types.ModuleType(name)
+    module.__file__ = _PROGRAM
     return module
 
 
@@ -173,11 +194,13 @@ def _answer(question: Callable[[], Any]) -> dict[str, Any]:
     try:
         return {"value": question()}
     except BaseException as error:
-        return {"raised": builtin_bases(type(error)), "text": _text(error)}
+        kind = type(error)
+        return {"raised": builtin_bases(kind), "name": kind.__name__, **_contents(error)}
 
 
-def _text(error: BaseException) -> str:
+def _contents(error: BaseException) -> dict[str, Any]:
+    """Return the text of ``error`` and what it was made with, of which only plain data are of use to the tests."""
     try:
-        return f"{type(error).__name__}: {error}"[:_MOST_TEXT]
+        return {"text": str(error)[:_MOST_TEXT], "arguments": encode(error.args, lambda _: 0)}
     except BaseException:
-        return type(error).__name__
+        return {}

@@ -11,6 +11,7 @@ import gc
 import importlib
 import json
 import os
+import site
 import socket
 import sys
 from collections.abc import Sequence
@@ -62,6 +63,7 @@ def main(arguments: Sequence[str]) -> None:
 
 def _preload(modules: Sequence[str]) -> None:
     """Import ``modules`` now; a missing one is the program's business later."""
+    site.setquit()  # exit() and quit(), which this interpreter started without
     gc.disable()
     for module in (*_STANDARD.split(), *modules):
         try:
@@ -79,10 +81,13 @@ def _serve_one(control: socket.socket, leash: int, confinement: Confinement, swe
     child = os.fork()
     if child == 0:
         control.close()
-        worker.run(descriptors, limits, confinement)
+        try:
+            worker.run(descriptors, limits, confinement)
+        finally:  # whatever a program makes of an exception, this process never goes on as a zygote
+            os._exit(1)
     for descriptor in descriptors:
         os.close(descriptor)
-    watch = Watch(child, (control.fileno(), leash), limits, census, sweeper.disk_used)
+    watch = Watch(child, (control.fileno(), leash), limits, census, sweeper.fills_disk)
     try:
         cause = watch.until_end()
     finally:

@@ -126,18 +126,40 @@ HONEST = {
         """,
     ),
     "exceptions": (
-        "class Mine(ValueError):\n    pass\ndef f(x):\n    if x < 0:\n        raise Mine('negative')\n    return {}[x]",
+        """
+        class Mine(ValueError):
+            def __str__(self):
+                return "negative"
+        def f(x):
+            if x is None:
+                raise Mine(f, x)
+            if type(x) is bytes:
+                return x.decode()
+            if x < 0:
+                raise Mine("?")
+            return {}[x]
+        """,
         """
         try:
             f(-1)
             assert False
         except ValueError as error:
-            assert "negative" in str(error)
+            assert str(error) == "negative"
+        try:
+            f(None)
+            assert False
+        except ValueError as error:
+            assert str(error) == "negative"
         try:
             f(1)
             assert False
-        except KeyError:
-            pass
+        except KeyError as error:
+            assert error.args == (1,) and str(error) == "1"
+        try:
+            f(b"\\xff")
+            assert False
+        except UnicodeDecodeError as error:
+            assert error.start == 0
         """,
     ),
     "threads": (

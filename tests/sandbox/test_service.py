@@ -194,6 +194,32 @@ def test_a_hung_tester_is_a_timeout(service: Service, monkeypatch: pytest.Monkey
     assert service.run(JOB).reason == ""
 
 
+STUCK = """
+import json, socket
+def f():
+    colliding = [{"int": hex((2**61 - 1) * n)} for n in range(1, 300_000)]  # a set of them takes hours
+    body = json.dumps({"value": {"frozenset": colliding}}).encode()
+    socket.socket(fileno=3).sendall(len(body).to_bytes(8, "big") + body)
+"""
+
+
+def test_a_tester_that_cannot_be_interrupted_is_ended(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evalsuite.sandbox.lane._SLACK_S", 300)
+    job = FunctionJob(STUCK, "assert f() == 1", "f", limits=Limits(cpu_s=1, wall_s=5))
+    assert service.run(job).reason == "timeout"
+    assert service.run(JOB).reason == ""
+
+
+def test_what_a_program_says_of_itself_is_cut(service: Service) -> None:
+    body = '{"raised": ["ValueError"], "name": "x", "text": "%s"}'
+    forged = f"body = ('{body}' % ('x' * 10**7)).encode()\nimport socket\n"
+    forged += "socket.socket(fileno=3).sendall(len(body).to_bytes(8, 'big') + body)"
+    for program in ("raise ValueError('x\\n' * 10**6)", forged):
+        report = service.run(FunctionJob(program, "f()", "f"))
+        assert report.reason == "exception"
+        assert len(report.detail) <= 200 and "\n" not in report.detail
+
+
 def test_levels(monkeypatch: pytest.MonkeyPatch) -> None:
     everything = Isolation(tuple(Layer(name, True) for name in ("unprivileged", "seccomp", "landlock", "namespaces")))
     assert everything.level == Level.NAMESPACED
@@ -272,3 +298,44 @@ def test_counting_all_assertions(service: Service) -> None:
     report = service.run(FunctionJob("import os\nos._exit(0)", tests, "f", count_all=True))
     assert (report.reason, report.passed, report.total) == ("killed", 0, 8)
     assert service.run(FunctionJob("def f(x):\n    return x % 4", tests, "f", count_all=True)).passed == 8
+
+
+LOOP = """
+def matches(result, wanted):
+    assert result == wanted
+def check(candidate):
+    for number in range(100):
+        matches(candidate(number), number)
+"""
+
+
+@pytest.mark.parametrize("giving_up", ["return -1", "raise ValueError", "import os; os._exit(0)", "raise SystemExit"])
+def test_giving_up_in_a_loop_earns_no_more_than_a_wrong_answer(giving_up: str, service: Service) -> None:
+    program = f"def f(x):\n    if x >= 10:\n        {giving_up}\n    return x"
+    report = service.run(FunctionJob(program, LOOP, "f", count_all=True))
+    assert report.reason in ("wrong_answer", "exception", "killed")
+    assert (report.passed, report.total) == (10, 100)
+
+
+def test_an_assertion_that_holds_again_and_again_does_not_drown_another(service: Service) -> None:
+    tests = "found = f(3)\nfor item in found:\n    assert type(item) is int\nassert found == [3, 2, 1]"
+    report = service.run(FunctionJob("def f(x):\n    return [0] * 999", tests, "f", count_all=True))
+    assert report.passed / report.total == 0.5
+    assert service.run(FunctionJob("def f(x):\n    return []", tests, "f", count_all=True)).passed == 0
+
+
+def test_what_tests_catch_themselves_is_left_to_them(service: Service) -> None:
+    tests = """
+try:
+    for number in (1, 0):
+        assert f(number) == 1
+    raised = False
+except ZeroDivisionError:
+    raised = True
+assert raised
+with contextlib.suppress(ZeroDivisionError):
+    assert f(0)
+"""
+    for count_all in (False, True):
+        job = FunctionJob("def f(x):\n    return 1 // x", f"import contextlib\n{tests}", "f", count_all=count_all)
+        assert service.run(job).reason == ""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from textwrap import dedent
+
 import pytest
 
 from evalsuite.errors import InvalidInput
@@ -9,6 +13,52 @@ from evalsuite.sandbox.stdio_cases import same_output
 from evalsuite.verifiers import Outcome, load_verifier
 
 ADD = {"inputs": ["1 2\n", "10 20\n", "-1 1\n"], "outputs": ["3\n", "30\n", "0\n"]}
+
+
+ENDINGS = {
+    "exit": "print(input())\nexit()",
+    "quit": "print(input())\nquit(0)",
+    "thread that nobody waits for": """
+        import threading, time
+        def main():
+            time.sleep(0.05)
+            print(input())
+        threading.stack_size(1 << 26)
+        threading.Thread(target=main).start()""",
+    "exit in a thread": """
+        import sys, threading
+        def main():
+            print(input())
+            sys.exit()
+        threading.Thread(target=main).start()""",
+    "exit function": """
+        import atexit, io, sys
+        sys.stdout = io.StringIO()
+        atexit.register(lambda: sys.__stdout__.write(sys.stdout.getvalue()))
+        print(input())""",
+    "file never closed": "out = open(1, 'w')\nout.write(input())",
+    "output of its own": """
+        import io, os, sys
+        class Out(io.StringIO):
+            def flush(self):
+                os.write(1, self.getvalue().encode())
+                self.seek(0), self.truncate(0)
+        sys.stdout = Out()
+        print(input())""",
+    "finaliser": "class A:\n    def __del__(self):\n        print(text)\ntext = input()\na = A()",
+    "closed output": "import sys\nprint(input())\nsys.stdout.close()",
+    "daemon": "import threading\nthreading.Thread(target=threading.Event().wait, daemon=True).start()\nprint(input())",
+    "own name": "import os\nos.path.dirname(os.path.abspath(__file__))\nprint(input())",
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_a_program_ends_as_in_an_interpreter_of_its_own(name: str) -> None:
+    program = dedent(ENDINGS[name])
+    plain = subprocess.run([sys.executable, "-c", f"__file__ = 'x'\n{program}"], input=b"1 2\n", capture_output=True)
+    assert plain.stdout.split() == [b"1", b"2"]
+    verdict = load_verifier("stdio_code").verify(program, {"inputs": ["1 2\n"], "outputs": ["1 2\n"]})
+    assert verdict.score == 1, verdict
 
 
 @pytest.mark.parametrize(
@@ -55,6 +105,7 @@ def test_same_output(output: str, expected: str, same: bool) -> None:
         ("input()\ninput()", "exception"),
         ("print(", "syntax_error"),
         ("while True: pass", "timeout"),
+        ("import threading\nprint(3)\nthreading.Thread(target=threading.Event().wait).start()", "timeout"),
         ("while True: print('x' * 10**6)", "memory"),
         ("x = bytearray(10**10)", "memory"),
         ("import os\nprint(3)\nos.kill(os.getpid(), 9)", "killed"),
