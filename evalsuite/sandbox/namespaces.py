@@ -36,6 +36,7 @@ _ATTR_READ_ONLY, _ATTR_NO_SUID, _ATTR_NO_DEVICES = 0x1, 0x2, 0x4
 _INSIDE_ID: Final = 1000
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/random", "/dev/urandom")
 _FILES: Final = 4096
+_HOST: Final = "sandbox"
 _SET_DEVICE_FLAGS: Final = 0x8914
 _DEVICE_UP: Final = 1
 
@@ -53,6 +54,7 @@ def enter(readable: Iterable[str], disk_mb: int) -> None:
     _write("/proc/self/setgroups", "deny")
     _write("/proc/self/uid_map", f"{_INSIDE_ID} {user} 1")
     _write("/proc/self/gid_map", f"{_INSIDE_ID} {group} 1")
+    socket.sethostname(_HOST)
     _raise_loopback()
     _change_root(readable, disk_mb)
     if os.fork():

@@ -1,8 +1,8 @@
 """The system-call filter: a short allow list, everything else answers "operation not permitted".
 
 Written as classic BPF (linux/filter.h), so that nothing but the kernel is needed. What is allowed only with some
-arguments: threads but no processes, internet sockets where there is no internet, signals and resource limits only to
-oneself, no signals from files to others, terminal queries only.
+arguments: threads but no processes, internet sockets where there is no internet, pairs of sockets that reach nobody
+else, signals and resource limits only to oneself, no signals from files to others, terminal queries only.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ _CLONE_NEW_NAMESPACE: Final = 0x7E020080
 _FCNTL_COMMANDS = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1031, 1032)
 _IOCTL_REQUESTS = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 _INTERNET = (2, 10)
+_LOCAL, _NO_STREAM = 1, 2  # a bit that the kinds of sockets have which send to any address
 _PRCTL_OPTIONS = (15, 16, 0x53564D41)
 
 Instruction = tuple[int, int, int, int]
@@ -66,6 +67,7 @@ def build_filter(limits: Limits, refused: Collection[str] = ()) -> bytes:
     else:
         program += _rule("clone", _if_any_bit(0, _CLONE_THREAD))
         program += _rule("kill", _if_one_of(0, (_OWN_PID,))) + _rule("tgkill", _if_one_of(0, (_OWN_PID,)))
+    program += _rule("socketpair", [*_unless_equal(0, _LOCAL), *_unless_any_bit(1, _NO_STREAM)])
     program += _rule("prlimit64", _if_one_of(0, (0,)))
     program += _rule("fcntl", _if_one_of(1, _FCNTL_COMMANDS))
     program += _rule("ioctl", _if_one_of(1, _IOCTL_REQUESTS))
@@ -140,6 +142,11 @@ def _unless_any_bit(argument: int, mask: int) -> list[Instruction]:
         (_RETURN, 0, 0, _NOT_PERMITTED),
         (_RETURN, 0, 0, _ALLOW),
     ]
+
+
+def _unless_equal(argument: int, accepted: int) -> list[Instruction]:
+    """Return what refuses another value, and goes on with the right one."""
+    return [_low_half(argument), (_JUMP_EQUAL, 1, 0, accepted), (_RETURN, 0, 0, _NOT_PERMITTED)]
 
 
 def _low_half(argument: int) -> Instruction:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import stat
-import sys
 from pathlib import Path
 
 from evalsuite.sandbox import linux
 from evalsuite.sandbox.confinement import Confinement
+from evalsuite.sandbox.disk import bytes_held
+from evalsuite.sandbox.jobs import Limits
 
 __all__ = ["Sweeper"]
-
-_BLOCK = 4096
 
 
 class Sweeper:
@@ -26,7 +24,6 @@ class Sweeper:
         self._box = confinement.box
         self._has_namespaces = confinement.plan.namespaces
         linux.own_orphans()
-        self.disk_used = None if self._has_namespaces else self._disk_used
 
     def end(self, process: int) -> tuple[int, float]:
         """Kill ``process`` and all it started, empty the box; return its wait status and processor seconds."""
@@ -57,26 +54,11 @@ class Sweeper:
             return
         _delete_below(self._box)
 
-    def _disk_used(self) -> int:
-        return _bytes_below(self._box)
-
-
-def _bytes_below(box: str) -> int:
-    """Return the bytes below ``box``, every entry counted as a block at least; a tree too deep to walk is endless."""
-    total, folders = 0, [box]
-    while folders:
-        try:
-            with os.scandir(folders.pop()) as entries:
-                for entry in entries:
-                    total += max(entry.stat(follow_symlinks=False).st_blocks * 512, _BLOCK)
-                    if entry.is_dir(follow_symlinks=False):
-                        folders.append(entry.path)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            if error.errno == errno.ENAMETOOLONG:
-                return sys.maxsize
-    return total
+    def fills_disk(self, process: int, limits: Limits) -> bool:
+        """Whether ``process`` holds more of the disk than ``limits`` allow; in namespaces its box holds no more."""
+        if self._has_namespaces:
+            return False
+        return bytes_held(self._box, process, limits.file_mb << 20) > limits.disk_mb << 20
 
 
 def _touched(box: str) -> bool:

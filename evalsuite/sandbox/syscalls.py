@@ -35,7 +35,7 @@ _ALWAYS = """
     rt_sigtimedwait 128 137; sched_get_priority_max 146 125; sched_get_priority_min 147 126;
     sched_getaffinity 204 123; sched_getparam 143 121; sched_getscheduler 145 120; sched_yield 24 124;
     select 23 -; sendfile 40 71; sendmsg 46 211; sendto 44 206; set_robust_list 273 99; set_tid_address 218 96;
-    setitimer 38 103; setsockopt 54 208; shutdown 48 210; sigaltstack 131 132; socketpair 53 199; stat 4 -;
+    setitimer 38 103; setsockopt 54 208; shutdown 48 210; sigaltstack 131 132; stat 4 -;
     statfs 137 43; statx 332 291; symlink 88 -; symlinkat 266 36; sync_file_range 277 84; sysinfo 99 179;
     time 201 -; times 100 153; truncate 76 45; umask 95 166; uname 63 160; unlink 87 -; unlinkat 263 35;
     utime 132 -; utimensat 280 88; utimes 235 -; write 1 64; writev 20 66;
@@ -56,7 +56,7 @@ _LOOPBACK = """
 #: Calls that are allowed or not by their arguments, or needed by the sandbox itself before the filter is in place.
 _OTHERS = """
     clone 56 220; clone3 435 435; fcntl 72 25; ioctl 16 29; kill 62 129; prctl 157 167; prlimit64 302 261;
-    socket 41 198; tgkill 234 131;
+    socket 41 198; socketpair 53 199; tgkill 234 131;
     capset 126 91; landlock_add_rule 445 445; landlock_create_ruleset 444 444; landlock_restrict_self 446 446;
     mount 165 40; mount_setattr 442 442; pivot_root 155 41; seccomp 317 277; umount2 166 39; unshare 272 97;
 """

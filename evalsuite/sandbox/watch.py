@@ -21,13 +21,18 @@ class Watch:
     """Waits for one process: it ends, a master says stop or is gone, or a limit is passed."""
 
     def __init__(
-        self, process: int, masters: Sequence[int], limits: Limits, census: Census, disk_used: Callable[[], int] | None
+        self,
+        process: int,
+        masters: Sequence[int],
+        limits: Limits,
+        census: Census,
+        fills_disk: Callable[[int, Limits], bool],
     ) -> None:
         self._process = process
         self._clock = (~process << 3) | 2  # CLOCK_PROCESS_CPUTIME_ID of another process
         self._limits = limits
         self._census = census
-        self._disk_used = disk_used
+        self._fills_disk = fills_disk
         self._ended = os.pidfd_open(process)
         self._deadline = time.monotonic() + limits.wall_s
         self._poll = select.poll()
@@ -65,7 +70,7 @@ class Watch:
             return "cpu"
         if time.monotonic() >= self._deadline:
             return "wall"
-        if self._disk_used and self._disk_used() > self._limits.disk_mb << 20:
+        if self._fills_disk(self._process, self._limits):
             return "disk"
         if self._census.is_exceeded(self._limits):
             return "processes"

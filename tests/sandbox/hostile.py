@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ class Outside:
 
     folder: Path
     server: socket.socket
+    mailbox: socket.socket
 
     @property
     def canary(self) -> Path:
@@ -37,6 +39,7 @@ class Outside:
     def fill_in(self, program: str) -> str:
         values = {
             "{canary}": str(self.canary),
+            "{mailbox}": self.mailbox.getsockname(),
             "{port}": str(self.server.getsockname()[1]),
             "{parent}": str(os.getpid()),
             "{nul}": "\0",
@@ -46,12 +49,13 @@ class Outside:
         return program
 
     def was_called(self) -> bool:
-        self.server.setblocking(False)
-        try:
-            self.server.accept()
-        except BlockingIOError:
-            return False
-        return True
+        for listener in (self.server, self.mailbox):
+            listener.setblocking(False)
+        for call in (self.server.accept, lambda: self.mailbox.recv(1)):
+            with contextlib.suppress(BlockingIOError):
+                call()
+                return True
+        return False
 
 
 def programs(kind: str) -> dict[str, str]:

@@ -22,8 +22,14 @@ LIMITS = Limits(cpu_s=0.5, wall_s=1.5, memory_mb=512)
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Iterator[hostile.Outside]:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        place = hostile.Outside(tmp_path, server)
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    with (
+        socket.create_server(("127.0.0.1", 0)) as server,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mailbox,
+    ):
+        mailbox.bind(str(tmp_path / "mailbox"))
+        place = hostile.Outside(folder, server, mailbox)
         place.canary.write_text("untouched")
         yield place
 
@@ -53,6 +59,7 @@ def judge_all(service: Service, outside: hostile.Outside, kind: str, limits: Lim
 
 def assert_harmless(reports: dict[str, Report], outside: hostile.Outside) -> None:
     assert [name for name, report in reports.items() if not report.reason] == []
+    assert [report.detail for report in reports.values() if "ESCAPED" in report.detail] == []
     assert hostile.workers() == []
     assert hostile.leftovers() == set()
     assert outside.canary.read_text() == "untouched"
@@ -99,8 +106,9 @@ def test_at_full_isolation_inside_bubblewrap(kind: str, wrapped: Service, outsid
     assert_harmless(judge_all(wrapped, outside, kind), outside)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", hostile.KINDS)
+@pytest.mark.parametrize(
+    "kind", [pytest.param(kind, marks=() if kind == "network" else pytest.mark.slow) for kind in hostile.KINDS]
+)
 def test_without_namespaces(kind: str, outside: hostile.Outside, monkeypatch: pytest.MonkeyPatch) -> None:
     if probe().level < Level.CONFINED:
         pytest.skip("neither seccomp nor Landlock here")
@@ -123,6 +131,31 @@ def test_nothing_passes_even_where_only_the_split_protects(kind: str, outside: h
     finally:
         service.close()
     assert [name for name, report in reports.items() if not report.reason] == []
+
+
+def test_deleted_files_fill_the_disk_too(outside: hostile.Outside) -> None:
+    if probe().level < Level.CONFINED:
+        pytest.skip("neither seccomp nor Landlock here")
+    service = Service(probe().at_most(Level.CONFINED))
+    hoard = """
+import mmap, os
+kept = []
+while True:
+    file = os.open("x", os.O_RDWR | os.O_CREAT)
+    os.unlink("x")
+    for _ in range(15):
+        os.write(file, bytes(1 << 20))
+    {keep}
+"""
+    try:
+        for keep in ("kept.append(file)", "kept.append(mmap.mmap(file, 4096)); os.close(file)"):
+            job = FunctionJob(hoard.format(keep=keep), hostile.TESTS, "solve", limits=Limits(cpu_s=2))
+            assert service.run(job).reason == "forbidden"
+        honest = "import tempfile, time\nwith tempfile.TemporaryFile() as file:\n    file.write(bytes(9 << 20))\n"
+        job = FunctionJob(f"{honest}    time.sleep(0.2)\n{hostile.HONEST}", hostile.TESTS, "solve")
+        assert service.run(job).reason == ""
+    finally:
+        service.close()
 
 
 def test_nothing_is_handed_on_to_the_next_program(service: Service, outside: hostile.Outside) -> None:

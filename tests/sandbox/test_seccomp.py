@@ -44,7 +44,7 @@ def decide(program: bytes, number: int, *arguments: int, arch: int | None = None
                 raise AssertionError(f"unexpected instruction {code:#x}")
 
 
-BY_ARGUMENT = {"clone", "clone3", "kill", "tgkill", "prlimit64", "fcntl", "ioctl", "prctl"}
+BY_ARGUMENT = {"clone", "clone3", "kill", "tgkill", "prlimit64", "fcntl", "ioctl", "prctl", "socketpair"}
 
 
 @pytest.mark.parametrize("loopback", [False, True])
@@ -77,6 +77,13 @@ def test_every_call_by_number(processes: int, loopback: bool) -> None:
         ("fcntl", (3, 10), EPERM),
         ("ioctl", (0, 0x5401), ALLOW),
         ("ioctl", (0, 0x5412), EPERM),
+        ("socketpair", (1, 1), ALLOW),
+        ("socketpair", (1, 0x80801), ALLOW),
+        ("socketpair", (1, 5), ALLOW),
+        ("socketpair", (1, 2), EPERM),  # one that can send to any path
+        ("socketpair", (1, 0x80802), EPERM),
+        ("socketpair", (1, 3), EPERM),
+        ("socketpair", (30, 1), EPERM),
         ("prctl", (15,), ALLOW),
         ("prctl", (22,), EPERM),
     ],
