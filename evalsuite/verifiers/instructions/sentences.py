@@ -15,19 +15,21 @@ from functools import lru_cache
 from itertools import pairwise
 
 from evalsuite.verifiers.instructions.punkt_tables import Tables
+from evalsuite.verifiers.instructions.words import split_words
 
 __all__ = ["split_sentences"]
 
 _CLOSING = r"""[)";}\]*:@'({\[\u2018\u2019\u201c\u201d\xab\xbb?!]"""
-_RUN = r"(?:-{2,}|\.{2,}|(?:\.\s){2,}\.)"
-_CANDIDATE = re.compile(rf"[.?!](?=(?P<after>{_CLOSING}|\s+(?P<next>\S+)))")
+_SPACE, _INK = r"[^\S\x1c-\x1f]", r"[\S\x1c-\x1f]"  # as Unicode has it; ``\s`` adds four control characters
+_RUN = rf"(?:-{{2,}}|\.{{2,}}|(?:\.{_SPACE}){{2,}}\.)"
+_CANDIDATE = re.compile(rf"[.?!](?=(?P<after>{_CLOSING}|{_SPACE}+(?P<next>{_INK}+)))")
 _WORD = re.compile(
-    rf"{_RUN}|(?=[^(\"`{{\[:;&\#*@)}}\]\-,])\S+?(?=\s|$|{_CLOSING}|{_RUN}|,(?=$|\s|{_CLOSING}|{_RUN}))|\S"
+    rf"{_RUN}|(?=[^(\"`{{\[:;&\#*@)}}\]\-,]){_INK}+?"
+    rf"(?={_SPACE}|$|{_CLOSING}|{_RUN}|,(?=$|{_SPACE}|{_CLOSING}|{_RUN}))|{_INK}"
 )
 _QUOTES = "\"')]}\u2018\u2019\u201c\u201d\xab\xbb"
-_TRAILING_QUOTES = re.compile(rf"[{re.escape(_QUOTES)}]+?(?:\s+|(?=--)|$)", re.MULTILINE)
+_TRAILING_QUOTES = re.compile(rf"[{re.escape(_QUOTES)}]+?(?:{_SPACE}+|(?=--)|$)", re.MULTILINE)
 _NUMBER = re.compile(r"-?[.,]?\d[\d,.-]*\.?")  # any decimal digit, as in Punkt
-_INITIAL = re.compile(r"[^\W\d]\.")
 _ELLIPSIS = re.compile(r"\.\.+")
 
 # Bits of Tables.orthography: the word was seen at the beginning, inside, or at an unknown place of a sentence.
@@ -124,7 +126,7 @@ def _first_pass(word: str, tables: Tables) -> _Token:
 def _second_pass(token: _Token, following: _Token, tables: Tables) -> None:
     kind = token.type_without_period
     next_kind = following.type_without_period if following.ends_sentence else following.type
-    is_initial = _INITIAL.fullmatch(token.text) is not None
+    is_initial = len(token.text) == 2 and bool(split_words(token.text)) and not token.text[0].isdecimal()
     if (kind, next_kind) in tables.collocations:
         token.ends_sentence, token.abbreviation = False, True
         return

@@ -1,8 +1,8 @@
 """Split text into words as NLTK's ``word_tokenize`` does (the Penn Treebank rules), without NLTK.
 
 The rules look at most one character past a run of non-space characters, but for the period that ends a sentence. So
-every run ("chunk") is split on its own, and the result is remembered. Opening quotation marks come out as ``''`` more
-often than in NLTK; no constraint looks at them.
+every run ("chunk") is split on its own, and the result is remembered. A quotation mark that begins a line is taken for
+an opening one, which NLTK does only after a space.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from types import MappingProxyType
 
 __all__ = ["count_capital_words", "tokenize"]
 
@@ -23,6 +24,8 @@ _SIMPLE = re.compile(
     r"(?P<core>[A-Za-z0-9]+|[0-9]+(?:[.,][0-9]+)+|[A-Za-z]+?(?=n't|'))(?P<clitic>n't|'(?:[smd]|ll|re|ve))?"
     rf"(?P<closing>{_CLOSERS}*[,:]?{_CLOSERS}*)"
 )
+_OPENING_QUOTE = re.compile(r'(?:^|(?<=[(\[{<\u00ab\u201c\u2018\u201e]))"')
+_TREEBANK_QUOTES = MappingProxyType({"`": "``", '"': "''"})
 _RULES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
@@ -80,8 +83,8 @@ def _split(chunk: str) -> tuple[str, ...]:
     simple = _SIMPLE.fullmatch(chunk)
     if simple and simple["core"].lower() not in _CLITIC_STEMS:
         opening, core, clitic, closing = simple.groups(default="")
-        parts = (*opening, core, clitic, *closing)
-        return tuple("''" if part == '"' else part for part in parts if part)
+        parts = (*_OPENING_QUOTE.sub("`", opening), core, clitic, *closing)
+        return tuple(_TREEBANK_QUOTES.get(part, part) for part in parts if part)
     text = f" {chunk} "
     for pattern, replacement in _RULES:
         text = pattern.sub(replacement, text)

@@ -42,11 +42,11 @@ class AlphabetLoop(Constraint):
 
     def holds(self, response: Response) -> bool:
         """Compare initials; the first must be a letter from a to z."""
-        initials = [word[0].lower()[0] for word in response.unpunctuated.split()]
-        if not initials or initials[0] not in _ALPHABET:
+        words = response.unpunctuated.split()
+        if not words or words[0][0].lower() not in _ALPHABET:
             return False
-        start = _ALPHABET.index(initials[0])
-        return all(initial == _ALPHABET[(start + n) % 26] for n, initial in enumerate(initials))
+        start = _ALPHABET.index(words[0][0].lower())
+        return all(word[0].lower()[0] == _ALPHABET[(start + n) % 26] for n, word in enumerate(words))
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,8 @@ PIECES = [
     *["cannot ", "'tis ", "gonna ", "don't ", "I'LL ", "dogs' ", "a,,b", "$5 ", "C# ", "''", "``", "d'ye ", "more'n "],
 ]
 texts_of_pieces = st.lists(st.sampled_from(PIECES), max_size=25).map("".join)
+#: What ``re`` and Unicode do not agree on: digits that are no letters, and controls that are no white space.
+disputed_texts = st.lists(st.sampled_from([*PIECES, "\u00bd.", "\u00b2. ", "\x1c"]), max_size=12).map("".join)
 with_fixtures = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 
 
@@ -82,7 +84,7 @@ def test_sentences_of_real_responses_are_punkts(punkt, responses, tables):
         assert list(split_sentences(text, tables)) == tokenizer.tokenize(text)
 
 
-@given(text=texts_of_pieces | st.text(max_size=60))
+@given(text=texts_of_pieces | disputed_texts | st.text(max_size=60))
 @with_fixtures
 def test_sentences_of_any_text_are_punkts(punkt, text):
     assert list(split_sentences(text, RICH)) == punkt(RICH).tokenize(text)
@@ -101,6 +103,11 @@ def test_tokens_of_real_responses_are_nltks(nltk, responses):
 @with_fixtures
 def test_tokens_of_any_text_are_nltks(nltk, text):
     assert _without_kind_of_quotes(Response(text).tokens) == _without_kind_of_quotes(nltk.word_tokenize(text))
+
+
+@pytest.mark.parametrize("text", ['short it "Dive in" now', '("a" b', '\u201c"a" "b"\u201d', 'say ["so"]'])
+def test_quotation_marks_open_and_close_as_in_nltk(nltk, text):
+    assert list(Response(text).tokens) == nltk.word_tokenize(text)
 
 
 @given(text=texts_of_pieces | st.text(max_size=60))
