@@ -8,6 +8,7 @@ from typing import Any
 
 from evalsuite.engines.checkpoint import open_checkpoint
 from evalsuite.engines.factory import resolve_model
+from evalsuite.training.processes import whole_models
 from evalsuite.training.rewards import Judged
 
 __all__ = ["RewardModelJudge"]
@@ -59,7 +60,8 @@ class RewardModelJudge:
             tokenizer = open_checkpoint(
                 path, revision=None, trust_remote_code=False, purpose="a reward model"
             ).tokenizer
-            model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1).to(self.device).eval()
+            with whole_models():
+                model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1).to(self.device).eval()
             self._loaded = (model, tokenizer)
         return self._loaded
 

@@ -18,7 +18,7 @@ from evalsuite.training.checkpoint import Provenance, write_card
 from evalsuite.training.failures import explain_failure
 from evalsuite.training.folder import TrainingFolder
 from evalsuite.training.metrics_log import MetricsLog, append_rows, drop_rows_after, open_sinks
-from evalsuite.training.processes import is_main_process
+from evalsuite.training.processes import is_main_process, whole_models
 from evalsuite.training.recipe import Evaluation, Recipe
 from evalsuite.training.stage import Progress, Step
 
@@ -109,7 +109,7 @@ class Session:
 
     def evaluate(self, checkpoint: Path, step: int, evaluation: Evaluation) -> dict[str, float]:
         """Return the development scores of a checkpoint by task; random states are left as they were found."""
-        with untouched_randomness():
+        with untouched_randomness(), whole_models():
             results = evaluate(
                 str(checkpoint),
                 evaluation.tasks,

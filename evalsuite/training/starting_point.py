@@ -61,8 +61,8 @@ def dtype_of(recipe: Recipe) -> Any:
     return torch.bfloat16 if recipe.training.dtype == "bfloat16" else torch.float32
 
 
-def load_causal_lm(start: str, recipe: Recipe) -> Any:
-    """Return the language model of a checkpoint.
+def load_causal_lm(start: str, recipe: Recipe, dtype: str | None = None) -> Any:
+    """Return the language model of a checkpoint, its weights of the recipe's ``dtype`` unless another one is given.
 
     Its ``config._name_or_path`` is ``start``: TRL reads reference models from there, not from the object's weights
     (training spec §0, fact 4), so ``start`` has to stay what it is while training goes on.
@@ -70,7 +70,7 @@ def load_causal_lm(start: str, recipe: Recipe) -> Any:
     from transformers import AutoModelForCausalLM
 
     try:
-        return AutoModelForCausalLM.from_pretrained(start, dtype=dtype_of(recipe))
+        return AutoModelForCausalLM.from_pretrained(start, dtype=dtype or dtype_of(recipe))
     except OSError as problem:
         raise InvalidInput(f"the weights of {start} cannot be read: {str(problem).splitlines()[0]}") from problem
 

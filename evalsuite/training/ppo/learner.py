@@ -38,29 +38,34 @@ class Learner:
         Returns this process's part of the loss and the norm of the gradient. Every process passes equally many batches.
 
         Raises:
-            EvalsuiteError: the loss is no number any more; the weights are still those from before.
+            EvalsuiteError: loss or gradient are no numbers any more. Weights are those from before (under DeepSpeed,
+                which steps by itself, those of a checkpoint).
         """
         accelerator = self.accelerator
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(done)
         total = 0.0
         for number, batch in enumerate(batches, start=1):
             last = number == len(batches)
             accelerator.sync_gradients = last
             with nullcontext() if last else accelerator.no_sync(self.model):
                 part = loss(self.model, batch)
-                # Processes' gradients are averaged, and the loss is a sum.
+                self._require_number("loss", float(part.detach()), done)
+                # Processes' gradients are averaged, and the loss is a sum. DeepSpeed's last backward pass is a step.
                 accelerator.backward(part * accelerator.num_processes)
             total += float(part.detach())
-        if not math.isfinite(total):
-            raise EvalsuiteError(
-                f"the loss of the {self.name} is {total} after {done} updates: lower its learning rate "
-                f"(now {self.learning_rate(done):g})"
-            )
-        norm = accelerator.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(done)
+        norm = float(accelerator.clip_grad_norm_(self.model.parameters(), self.settings.max_grad_norm))
+        self._require_number("gradient's norm", norm, done)
         self.optimizer.step()
         self.optimizer.zero_grad()
-        return total, float(norm) if norm is not None else math.nan
+        return total, norm
+
+    def _require_number(self, what: str, value: float, done: int) -> None:
+        if not math.isfinite(value):
+            raise EvalsuiteError(
+                f"the {what} of the {self.name} is {value} after {done} updates: lower its learning rate "
+                f"(now {self.learning_rate(done):g})"
+            )
 
     def learning_rate(self, done: int) -> float:
         """Return the learning rate of the update after ``done`` others."""

@@ -12,7 +12,9 @@ __all__ = ["freeze", "move_towards"]
 
 def freeze(model: Any) -> Any:
     """Return ``model`` without gradients, in evaluation mode."""
-    return model.requires_grad_(False).eval()
+    model.requires_grad_(False)
+    model.eval()  # DeepSpeed's engine returns nothing here
+    return model
 
 
 def move_towards(reference: Module, policy: Module, share: float) -> None:

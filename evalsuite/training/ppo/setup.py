@@ -22,6 +22,7 @@ from evalsuite.training.ppo.rollout import Prompt
 from evalsuite.training.ppo.samplers import NotingSampler, ReplicaSampler, Sampler, TransformersSampler
 from evalsuite.training.ppo.value_model import load_value_model
 from evalsuite.training.ppo.weights import named_weights
+from evalsuite.training.processes import whole_models
 from evalsuite.training.starting_point import PURPOSE, dtype_of, load_causal_lm
 
 __all__ = ["Models", "encode", "make_models", "make_sampler", "open_start"]
@@ -81,6 +82,9 @@ def make_models(recipe: PpoRecipe, start: str, reference: str) -> Models:
     Raises:
         InvalidRecipe: batches cannot be spread evenly over the processes.
     """
+    # The accelerators come first: with ZeRO 3, models are spread over the processes as they are read.
+    accelerator, value_accelerator = make_accelerator(recipe), make_accelerator(recipe)
+    check_spread(recipe, accelerator.num_processes)
     policy_model = load_causal_lm(start, recipe)
     value_model = load_value_model(resolve_model(recipe.value.init) if recipe.value.init else start, dtype_of(recipe))
     for model in (policy_model, value_model):
@@ -88,15 +92,12 @@ def make_models(recipe: PpoRecipe, start: str, reference: str) -> Models:
         if recipe.training.gradient_checkpointing:
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.train()
-    accelerator = make_accelerator()
-    check_spread(recipe, accelerator.num_processes)
     value_settings = recipe.optimizer.model_copy(
         update={"learning_rate": recipe.value.learning_rate or recipe.optimizer.learning_rate}
     )
     policy = make_learner("policy", policy_model, accelerator, recipe.optimizer, recipe.updates)
-    value = make_learner("value model", value_model, make_accelerator(), value_settings, recipe.updates)
-    frozen = _frozen(load_causal_lm(reference, recipe), accelerator) if recipe.needs_reference else None
-    return Models(policy, value, frozen)
+    value = make_learner("value model", value_model, value_accelerator, value_settings, recipe.updates)
+    return Models(policy, value, _reference(recipe, reference, accelerator) if recipe.needs_reference else None)
 
 
 def check_spread(recipe: PpoRecipe, processes: int) -> None:
@@ -110,14 +111,21 @@ def check_spread(recipe: PpoRecipe, processes: int) -> None:
         )
 
 
-def make_accelerator() -> Any:
+def make_accelerator(recipe: PpoRecipe) -> Any:
     """Return an accelerator for this machine, or as ``accelerate launch`` says."""
     import torch
     from accelerate import Accelerator
 
     on_gpu = torch.cuda.is_available()
     precision = None if "ACCELERATE_MIXED_PRECISION" in os.environ else ("bf16" if on_gpu else "no")
-    return Accelerator(cpu=not on_gpu, mixed_precision=precision)
+    accelerator = Accelerator(cpu=not on_gpu, mixed_precision=precision)
+    plugin = accelerator.state.deepspeed_plugin
+    if plugin is not None:
+        # Its engine clips gradients by itself, and wants a batch size, which it would read from a data loader.
+        share = recipe.training.batch_size // accelerator.num_processes
+        plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = recipe.training.micro_batch_size or share
+        plugin.deepspeed_config["gradient_clipping"] = recipe.optimizer.max_grad_norm
+    return accelerator
 
 
 def without_dropout(model: Any) -> None:
@@ -132,18 +140,30 @@ def without_dropout(model: Any) -> None:
                 setattr(module, name, 0.0)
 
 
-def _frozen(model: Any, accelerator: Any) -> Any:
-    """Place a model that does not learn: sharded where the policy is, whole on the device elsewhere."""
-    kind = str(accelerator.distributed_type.value)
-    if kind == "DEEPSPEED":
-        from trl.models.utils import prepare_deepspeed
+def _reference(recipe: PpoRecipe, path: str, accelerator: Any) -> Any:
+    """Load a model that does not learn: sharded where the policy is, whole on the device elsewhere.
 
-        return freeze(prepare_deepspeed(model, accelerator))
+    One that moves has weights in single precision: in half precision small moves would be rounded away.
+    """
+    moves = recipe.reference.ema > 0
+    model = load_causal_lm(path, recipe, dtype="float32" if moves else None)
+    kind = str(accelerator.distributed_type.value)
     if kind == "FSDP":
         from trl.models.utils import prepare_fsdp
 
         return freeze(prepare_fsdp(model, accelerator))
-    return freeze(model.to(accelerator.device))
+    if kind == "DEEPSPEED":
+        from trl.models.utils import prepare_deepspeed
+
+        model = prepare_deepspeed(model, accelerator)
+        if moves and next(model.parameters()).dtype.itemsize < 4:
+            raise InvalidRecipe(
+                "reference.ema cannot move a reference in half precision, which is what DeepSpeed makes of it: "
+                "use FSDP, or mixed_precision: no"
+            )
+        return freeze(model)
+    # An accelerator of its own: what it prepares is not saved with the policy.
+    return freeze(make_accelerator(recipe).prepare_model(model, evaluation_mode=True))
 
 
 def make_sampler(recipe: PpoRecipe, start: str, tokenizer: PromptTokenizer, policy: Learner) -> Sampler:
@@ -191,7 +211,8 @@ def _sampler(recipe: PpoRecipe, start: str, tokenizer: PromptTokenizer, policy: 
         )
     rows = rollouts.generation_batch_size
     if rollouts.ahead or str(accelerator.distributed_type.value) in ("DEEPSPEED", "FSDP"):
-        replica = freeze(load_causal_lm(start, recipe).to(accelerator.device))
+        with whole_models():
+            replica = freeze(load_causal_lm(start, recipe).to(accelerator.device))
         return ReplicaSampler(replica, tokenizer, sampling, rows)
     model = accelerator.unwrap_model(policy.model)
     precise = accelerator.mixed_precision == "no" and model.dtype.itemsize >= 4

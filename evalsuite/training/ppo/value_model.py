@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evalsuite.errors import InvalidInput
+from evalsuite.training.ppo.weights import gathered
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -27,6 +28,7 @@ def load_value_model(path: str, dtype: Any) -> Any:
     Raises:
         InvalidInput: there is no token classifier of this architecture in Transformers, or the head is of another size.
     """
+    import torch
     from transformers import AutoConfig, AutoModelForTokenClassification
 
     config = AutoConfig.from_pretrained(path)
@@ -41,10 +43,11 @@ def load_value_model(path: str, dtype: Any) -> Any:
         reason = str(problem).strip().splitlines()[0]
         raise InvalidInput(f"value model {path!r} cannot be made: {reason}") from problem
     head = {name: weights for name, weights in model.named_parameters() if not name.startswith(model.base_model_prefix)}
-    for name in loading["missing_keys"]:
+    for name in sorted(loading["missing_keys"]):
         if name not in head:
             raise InvalidInput(f"value model {path!r} lacks the weights {name}")
-        head[name].data.zero_()
+        with torch.no_grad(), gathered((head[name],), write=True):
+            head[name].zero_()
     return model
 
 

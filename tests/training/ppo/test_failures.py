@@ -127,6 +127,17 @@ def test_a_loss_that_is_no_number(recipe, tmp_path, monkeypatch, place, who):
     assert_stops_after(2, recipe(), tmp_path / "run", f"the loss of the {who} is nan after 3 updates: lower its learn")
 
 
+def test_a_gradient_that_is_no_number_though_the_loss_is_one(recipe, tmp_path, monkeypatch):
+    """Clipped by such a norm, every weight would be no number, and the checkpoint at step 4 hold them."""
+
+    def steep(losses):
+        return losses + (losses - losses.detach()).sqrt()
+
+    monkeypatch.setattr(update, "policy_losses", at_call(4, update.policy_losses, steep))
+    said = r"the gradient's norm of the policy is (nan|inf) after 3 updates: lower its learning rate"
+    assert_stops_after(2, recipe(), tmp_path / "run", said)
+
+
 @pytest.mark.slow
 def test_a_reward_that_fails_on_everything(recipe, verifier, tmp_path):
     name = verifier("if 24 < called <= 32: raise RuntimeError('gone')")

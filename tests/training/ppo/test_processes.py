@@ -65,13 +65,49 @@ FSDP = {
     "FSDP_RESHARD_AFTER_FORWARD": "true",
 }
 
+#: accelerate starts DeepSpeed on accelerators only, so the script tells it to do so here, too.
+ZERO = """
+import os
+from accelerate.state import AcceleratorState, DistributedType, PartialState
+original = AcceleratorState.__init__
+def zero(self, *args, deepspeed_plugin=None, **kwargs):
+    original(self, *args, deepspeed_plugin=deepspeed_plugin, **kwargs)
+    if deepspeed_plugin is not None and self.deepspeed_plugins is None:
+        self.distributed_type = PartialState._shared_state["distributed_type"] = DistributedType.DEEPSPEED
+        deepspeed_plugin.set_mixed_precision(os.environ["ACCELERATE_MIXED_PRECISION"])
+        deepspeed_plugin.select(_from_accelerator_state=True)
+        self.deepspeed_plugins = deepspeed_plugin
+AcceleratorState.__init__ = zero
+import evalsuite.training.ppo.trainer as trainer
+make_models = trainer.make_models
+def checked(*args):
+    from deepspeed import DeepSpeedEngine
+    models = make_models(*args)
+    assert isinstance(models.policy.model, DeepSpeedEngine) and isinstance(models.value.model, DeepSpeedEngine)
+    return models
+trainer.make_models = checked
+"""
+
+
+def zero(stage, precision="no"):
+    """The environment that ``accelerate launch`` makes of a file like ``train/tulu3_8b/accelerate.yaml``."""
+    return {
+        "DS_ACCELERATOR": "cpu",
+        "ACCELERATE_USE_DEEPSPEED": "true",
+        "ACCELERATE_DEEPSPEED_ZERO_STAGE": str(stage),
+        "ACCELERATE_DEEPSPEED_ZERO3_INIT": "true",
+        "ACCELERATE_DEEPSPEED_ZERO3_SAVE_16BIT_MODEL": "true",
+        "ACCELERATE_MIXED_PRECISION": precision,
+    }
+
 
 def launch(script, *arguments, processes=2, **more):
     """Run a script in several processes of one machine, as ``torchrun`` does; return the finished launcher."""
     command = [
         sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}", str(script),
     ]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true", **more}
+    paths = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths, "ACCELERATE_USE_CPU": "true", **more}
     return subprocess.run([*command, *map(str, arguments)], cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
@@ -106,9 +142,42 @@ def test_two_processes_that_share_the_weights_equal_one(tiny, tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     Run(tmp_path / "one", tiny, recipe_of(**CHANGES))
     assert_equal(tiny, tmp_path / "one", tmp_path / "two")
-    checkpoint = tmp_path / "two" / "checkpoints" / "checkpoint-2"
-    whole = (tmp_path / "two" / "model.safetensors").read_bytes()
-    (tmp_path / "two" / "model.safetensors").unlink()
-    done = launch(script, tiny, tmp_path / "two", json.dumps(CHANGES), checkpoint, **FSDP)
+    assert_goes_on(script, tiny, tmp_path / "two", CHANGES, FSDP)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", [2, 3])
+def test_two_processes_under_deepspeed_equal_one(tiny, tmp_path, stage):
+    """ZeRO over gloo, gradients clipped and reference moving; then a second run goes on from a checkpoint."""
+    pytest.importorskip("deepspeed")
+    changes = {**CHANGES, "optimizer": {"learning_rate": 1e-3, "max_grad_norm": 0.5}}
+    script = tmp_path / "process.py"
+    script.write_text(ZERO + PROCESS)
+    done = launch(script, tiny, tmp_path / "two", json.dumps(changes), **zero(stage))
     assert done.returncode == 0, done.stderr[-3000:]
-    assert (tmp_path / "two" / "model.safetensors").read_bytes() == whole
+    Run(tmp_path / "one", tiny, recipe_of(**changes))
+    assert_equal(tiny, tmp_path / "one", tmp_path / "two")
+    assert_goes_on(script, tiny, tmp_path / "two", changes, zero(stage))
+
+
+@pytest.mark.slow
+def test_deepspeed_in_half_precision(tiny, tmp_path):
+    """It runs, and a reference that would be rounded to a standstill is refused."""
+    pytest.importorskip("deepspeed")
+    script = tmp_path / "process.py"
+    script.write_text(ZERO + PROCESS)
+    still = {**CHANGES, "reference": {"ema": 0.0}, "rollouts": {**CHANGES["rollouts"], "ahead": 1}}
+    done = launch(script, tiny, tmp_path / "still", json.dumps(still), **zero(3, "bf16"))
+    assert done.returncode == 0 and (tmp_path / "still" / "model.safetensors").is_file(), done.stderr[-3000:]
+    done = launch(script, tiny, tmp_path / "moving", json.dumps(CHANGES), **zero(3, "bf16"))
+    assert done.returncode != 0 and "cannot move a reference in half precision" in done.stderr
+
+
+def assert_goes_on(script, start, folder, changes, environment):
+    """From its checkpoint, a run ends in the same bits."""
+    whole = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").unlink()
+    checkpoint = folder / "checkpoints" / "checkpoint-2"
+    done = launch(script, start, folder, json.dumps(changes), checkpoint, **environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (folder / "model.safetensors").read_bytes() == whole
