@@ -199,7 +199,9 @@ def explain(problem: ValidationError, model: type[BaseModel]) -> str:
     if error["type"] == "missing":
         return f"missing key {key!r}"
     more = len(problem.errors()) - 1
-    return f"{key or 'task'}: {error['msg']}{f' (and {more} more problems)' if more else ''}"
+    where = f"{key}: " if key else ""
+    said = error["msg"].removeprefix("Value error, ")  # pydantic's words around our own
+    return f"{where}{said}{f' (and {more} more problems)' if more else ''}"
 
 
 def _keys_at(model: type[BaseModel], parents: Sequence[str]) -> list[str]:

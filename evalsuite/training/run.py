@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evalsuite.bridge.lm_eval.tasks import is_lm_eval
 from evalsuite.data.hub import not_waiting_for_hub
 from evalsuite.decontaminate.certificate import Certificate, check_overlap, evaluation_tasks
 from evalsuite.engines.checkpoint import open_checkpoint
@@ -138,9 +139,11 @@ def _say_what_fits(recipe: Recipe, say: Say) -> None:
 
 
 def check_plan(planned: Plan, say: Say) -> Certificate:
-    """Check the training prompts for overlap with the evaluations of both splits."""
+    """Check the training prompts for overlap with the evaluations of both splits, and with the recipe's own."""
     prompts = [prompt_text(row) for row in planned.data.rows]
-    tasks = evaluation_tasks()
+    own = development_tasks(planned.recipe.evaluation, planned.name, planned.mirror)
+    # lm-eval's tasks read their rows themselves: what they ask is known to lm-eval only
+    tasks = list({task.name: task for task in [*own, *evaluation_tasks()] if not is_lm_eval(task)}.values())
     say(f"checking {len(prompts):,} training prompts for overlap with {len(tasks)} evaluation tasks")
     return check_overlap(prompts, tasks, planned.mirror)
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
-from evalsuite.errors import DataUnavailable, InvalidRecipe, SplitViolation
+from evalsuite.errors import DataUnavailable, InvalidInput, InvalidRecipe, SplitViolation
 from evalsuite.split import Split
 from evalsuite.tasks.registry import load_task
 from evalsuite.training.checkpoint import next_step
@@ -81,6 +82,35 @@ def test_development_data_are_read_before_training_begins(tmp_path):
     with pytest.raises(DataUnavailable, match="gsm8k"):
         train("demo/grpo", tmp_path / "run", SMALL | ASKED | {"evaluation.tasks": ["gsm8k"]})
     assert not (tmp_path / "run").exists()
+
+
+def test_training_prompts_may_not_overlap_with_the_recipes_own_task(tmp_path):
+    """What chooses a checkpoint is an evaluation like any other, wherever its file lies."""
+    task, data = tmp_path / "mine.toml", tmp_path / "asked.jsonl"
+    data.write_text("".join(json.dumps({"prompt": " ".join(f"{n}x{k}" for k in range(40))}) + "\n" for n in range(64)))
+    task.write_text("""
+title = "Mine"
+skill = "strings"
+prompt = "{{ prompt }}"
+target = "none"
+[data]
+hub = "mine/asked"
+split = "train"
+rows = 64
+[sampling]
+max_tokens = 8
+[verifier]
+name = "exact_match"
+""")
+    (tmp_path / "mirror" / "mine" / "asked").mkdir(parents=True)
+    shutil.copy(data, tmp_path / "mirror" / "mine" / "asked" / "train.jsonl")
+    changes = {"data": {"file": str(data), "rows": 64}, "training.steps": 2, "training.batch_size": 8}
+    changes |= ASKED | {
+        "evaluation.tasks": [str(task)],
+        "rewards": [{"verifier": "exact_match", "reference": "prompt"}],
+    }
+    with pytest.raises(InvalidInput, match="64 of 64 instances of mine"):
+        train("demo/grpo", tmp_path / "run", changes, data=tmp_path / "mirror")
 
 
 def test_a_dry_run_says_what_will_be_asked():
