@@ -43,6 +43,10 @@ _STATEMENT = re.compile(
 )
 
 
+_SENTENCE = re.compile(r"\\begin ?\{cases\}|\\text ?\{[^{}]*[A-Za-z]{2} [A-Za-z]{2}")
+_ORDERED = re.compile(r"[<>]|\\[lg]e(?![A-Za-z])")
+
+
 def decide(gold: str, answer: str, strictness: Strictness) -> str:
     """Return ``"same"`` or the reason why ``answer`` does not mean ``gold``."""
     # Before any cache: what is remembered has to stay small.
@@ -62,7 +66,7 @@ def _decide(gold: str, answer: str, strictness: Strictness) -> str:
     gold, answer = tidy(gold), tidy(answer)
     if strictness == "reward" and _readings(gold)[0] is not None:
         return str(Finding.UNREADABLE)
-    if _is_hopeless(gold, answer):
+    if _is_hopeless(gold, answer) or _says_several_things(gold):
         return str(Finding.VALUE)
     if _effort(answer) > _MAX_EFFORT:
         return str(Finding.TOO_LARGE)
@@ -172,6 +176,13 @@ def _plain(text: str) -> str:
 def _is_hopeless(gold: str, answer: str) -> bool:
     """Return whether ``answer`` is prose where ``gold`` is a number."""
     return read_literal(gold) is not None and _MATHEMATICAL.search(answer) is None
+
+
+def _says_several_things(gold: str) -> bool:
+    """Return whether ``gold`` is prose, or has cases or conditions: SymPy-based checkers read one part of those."""
+    conditions = ",;:" if _ORDERED.search(gold) else ""
+    several = any(sign in gold for sign in conditions) or ("\\text" in gold and ("=" in gold or bool(conditions)))
+    return several or _SENTENCE.search(gold) is not None
 
 
 def _effort(text: str) -> int:

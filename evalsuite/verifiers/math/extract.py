@@ -28,6 +28,7 @@ _BARE_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _QUOTED = re.compile(r"\\[A-Za-z]+ ?\{[A-Za-z ]*\}")
 _MATHEMATICAL = FUNCTIONS | {"sqrt", "pi", "and", "or"}
 _NEGATION = re.compile(r"(?:not|never|neither)\b", re.IGNORECASE)
+_DENIAL = re.compile(r"\\|\b(?:no|not|never|neither|nor)\b|n['’]t\b", re.IGNORECASE)
 _CONTINUED = re.compile(
     r"\s*(?:,\s*(?:or|and)?\s*[-$\\0-9(]|;|or\b|and\b|to\b|through\b|[-–/+*^=]|\\pm)", re.IGNORECASE
 )
@@ -150,8 +151,17 @@ def _claim(sentence: str) -> Extraction:
         return Extraction(formula.group("formula"))
     if amount:
         return Extraction(_with_unit(amount.group("amount"), rest))
-    inner = _PREDICATE.match(sentence) if _PROSE.search(sentence) else None
-    return _claim(inner.group("claim")) if inner else Extraction(sentence)
+    return _claim_in_prose(sentence) if _PROSE.search(sentence) else Extraction(sentence)
+
+
+def _claim_in_prose(sentence: str) -> Extraction:
+    """Return what is said to be the value, or the only number there is."""
+    if inner := _PREDICATE.match(sentence):
+        return _claim(inner.group("claim"))
+    amounts = list(_ANY_AMOUNT.finditer(sentence))
+    if len(amounts) != 1 or _DENIAL.search(sentence):
+        return Extraction(sentence)
+    return Extraction(_with_unit(amounts[0].group(), sentence[amounts[0].end() :]))
 
 
 def _whole(segment: str) -> Extraction | None:
