@@ -38,7 +38,6 @@ app = typer.Typer(
     help="Evaluate language models, and train them on the same verifiers.",
     epilog="Exit codes: 0 fine, 1 the run failed, 2 a mistake in what was asked, 3 finished with errors in it. "
     "--debug anywhere shows tracebacks.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -73,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(arguments: list[str], *, debug: bool) -> int:
     try:
-        code = app(arguments, standalone_mode=False)
+        code = app(arguments or ["--help"], standalone_mode=False)
     except _UsageError as problem:
         say_error(problem.format_message())
         return 2

@@ -216,6 +216,12 @@ def test_a_reader_that_leaves_is_no_error():
     assert (ended.stderr, ended.returncode) == ("", 0)
 
 
+def test_no_command_at_all_is_answered_with_the_help(cli):
+    assert cli() == cli("--help")
+    code, out, err = cli()
+    assert (code, err, out.count("\n") > 20) == (0, "", True)
+
+
 def test_every_command_has_help_with_an_example(cli):
     for command in (registered.name for registered in app.registered_commands):
         code, out, _ = cli(command, "--help")
