@@ -79,9 +79,11 @@ def _say_nothing(text: str) -> None:
 
 
 def _preview(recipe: str, changes: Mapping[str, Any], data: Path | None) -> None:
-    from evalsuite.training.preview import preview
+    from evalsuite.training.preview import preview, summary
 
     shown, found = preview(recipe, changes, data)
     print_json(shown)
+    for sentence in summary(shown):
+        say(sentence)
     if found is not None:
         say(found.sentence())

@@ -15,7 +15,7 @@ from evalsuite.training.library import load_recipe
 from evalsuite.training.recipe import Recipe
 from evalsuite.training.run import plan
 
-__all__ = ["preview"]
+__all__ = ["preview", "summary"]
 
 
 @not_waiting_for_hub()
@@ -39,6 +39,18 @@ def preview(
         "memory": unknown if found is None else found.to_json(),
     }
     return shown, found
+
+
+def summary(shown: Mapping[str, Any]) -> list[str]:
+    """Return the first things to know of a preview, a sentence each; memory is the estimate's own sentence."""
+    data, docs = shown["data"], shown["evaluation"].get("docs")
+    rows = f"{data['rows']:,} rows" if "rows" in data else f"{data['promised_rows']:,} rows that cannot be read here"
+    said = [f"{rows}, {shown['steps']:,} steps, a checkpoint every {shown['checkpoint_every']:,}"]
+    if docs:
+        asked = ", ".join(f"{name} ({count:,})" for name, count in docs.items())
+        every = shown["recipe"]["evaluation"]["every"]
+        said.append(f"evaluated every {every:,} steps: {asked}")
+    return said
 
 
 def _data(name: str, overrides: Mapping[str, Any] | None, mirror: str | Path | None) -> dict[str, Any]:

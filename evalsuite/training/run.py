@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from evalsuite.training.session import Session
 from evalsuite.training.stage import Context, Outcome, Progress
 from evalsuite.training.stages import STAGES
 from evalsuite.training.starting_point import PURPOSE, require_packages
+from evalsuite.training.trainer import check_trl_names
 
 __all__ = ["Plan", "Say", "plan", "train"]
 
@@ -58,11 +60,21 @@ def plan(name: str, overrides: Mapping[str, Any] | None = None, mirror: str | Pa
         SplitViolation: data, rewards or evaluation are on the unseen side.
     """
     recipe = load_recipe(name, overrides)
+    _require_trl_names(recipe)
     found = data_mirror(mirror)
     development_tasks(recipe.evaluation, name, found)
     data = load_data(recipe, name, found)
     check_rewards(getattr(recipe, "rewards", None) or (), data.rows)
     return Plan(name, recipe, data, found)
+
+
+def _require_trl_names(recipe: Recipe) -> None:
+    """Check the keys of ``[trl]``, where TRL is installed; what they may hold is TRL's to say."""
+    kind = STAGES[recipe.stage].trl_config
+    if recipe.trl and kind is not None and find_spec("trl") is not None:
+        import trl
+
+        check_trl_names(getattr(trl, kind), {}, recipe.trl)
 
 
 @not_waiting_for_hub()

@@ -136,3 +136,5 @@ class Stage(Generic[R]):
 
     recipe: type[R]
     run: Callable[[Context[R]], Outcome]
+    trl_config: str | None = None
+    """The class of TRL whose arguments a ``[trl]`` table may give; None for a stage without TRL."""

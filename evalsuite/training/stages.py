@@ -18,12 +18,12 @@ __all__ = ["STAGES"]
 
 STAGES: Mapping[str, Stage[Any]] = MappingProxyType(
     {
-        "base": Stage(BaseRecipe, train_base),
-        "sft": Stage(SftRecipe, train_sft),
-        "reward_model": Stage(RewardModelRecipe, train_reward_model),
-        "dpo": Stage(DpoRecipe, train_dpo),
-        "iterative_dpo": Stage(IterativeDpoRecipe, train_iterative_dpo),
-        "grpo": Stage(GrpoRecipe, train_grpo),
+        "base": Stage(BaseRecipe, train_base, "SFTConfig"),
+        "sft": Stage(SftRecipe, train_sft, "SFTConfig"),
+        "reward_model": Stage(RewardModelRecipe, train_reward_model, "RewardConfig"),
+        "dpo": Stage(DpoRecipe, train_dpo, "DPOConfig"),
+        "iterative_dpo": Stage(IterativeDpoRecipe, train_iterative_dpo, "DPOConfig"),
+        "grpo": Stage(GrpoRecipe, train_grpo, "GRPOConfig"),
         "ppo": Stage(PpoRecipe, train_ppo),
     }
 )

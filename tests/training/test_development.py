@@ -13,7 +13,7 @@ from evalsuite.tasks.registry import load_task
 from evalsuite.training.checkpoint import next_step
 from evalsuite.training.library import load_recipe
 from evalsuite.training.metrics_log import read_rows
-from evalsuite.training.preview import preview
+from evalsuite.training.preview import preview, summary
 from evalsuite.training.run import plan, train
 
 torch = pytest.importorskip("torch")
@@ -114,7 +114,12 @@ name = "exact_match"
 
 
 def test_a_dry_run_says_what_will_be_asked():
-    assert preview("demo/grpo", ASKED, None)[0]["evaluation"] == {"docs": {"demo_strings": 2}}
+    shown, _ = preview("demo/grpo", ASKED, None)
+    assert shown["evaluation"] == {"docs": {"demo_strings": 2}}
+    assert summary(shown) == [
+        "2,000 rows, 60 steps, a checkpoint every 6",
+        "evaluated every 1 steps: demo_strings (2)",
+    ]
     missing = preview("demo/grpo", ASKED | {"evaluation.tasks": ["gsm8k"]}, None)[0]["evaluation"]
     assert "gsm8k" in missing["unavailable"]
 

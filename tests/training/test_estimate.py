@@ -78,3 +78,4 @@ def test_a_dry_run_shows_everything_it_can(tmp_path):
     assert shown["steps"] == 447 and shown["data"]["promised_rows"] == 29_946
     assert "cannot be loaded" in shown["data"]["unavailable"]
     assert shown["memory"]["parameters"] == LLAMA_8B
+    assert "29,946 rows that cannot be read here, 447 steps, a checkpoint every 100" in done.stderr

@@ -15,19 +15,21 @@ from evalsuite.training.grpo import grpo_arguments
 from evalsuite.training.library import load_recipe, recipe_paths
 from evalsuite.training.preference import Dpo, dpo_arguments, reward_model_arguments
 from evalsuite.training.rewards import check_rewards
+from evalsuite.training.run import plan
 from evalsuite.training.sft import sft_arguments
 from evalsuite.training.stage import Context
+from evalsuite.training.stages import STAGES
 from evalsuite.training.trainer import check_trl_names, make_config
 
 trl = pytest.importorskip("trl")
 
 TRL_STAGES = {
-    "base": ("SFTConfig", sft_arguments),
-    "sft": ("SFTConfig", sft_arguments),
-    "reward_model": ("RewardConfig", reward_model_arguments),
-    "dpo": ("DPOConfig", dpo_arguments),
-    "iterative_dpo": ("DPOConfig", dpo_arguments),
-    "grpo": ("GRPOConfig", grpo_arguments),
+    "base": sft_arguments,
+    "sft": sft_arguments,
+    "reward_model": reward_model_arguments,
+    "dpo": dpo_arguments,
+    "iterative_dpo": dpo_arguments,
+    "grpo": grpo_arguments,
 }
 
 #: What training spec §4 says, by recipe and key.
@@ -76,7 +78,7 @@ def test_a_bundled_recipe_resolves_and_its_rewards_exist(name):
 @pytest.mark.parametrize("name", [name for name in recipe_paths() if load_recipe(name).stage in TRL_STAGES])
 def test_trl_takes_the_arguments_of_a_recipe(name):
     recipe = load_recipe(name)
-    kind, arguments = TRL_STAGES[recipe.stage]
+    kind, arguments = STAGES[recipe.stage].trl_config, TRL_STAGES[recipe.stage]
     config = make_config(getattr(trl, kind), arguments(context_of(name, recipe)), recipe)
     assert config.learning_rate == recipe.optimizer.learning_rate
     assert config.gradient_accumulation_steps * config.per_device_train_batch_size == recipe.training.batch_size
@@ -164,7 +166,7 @@ def test_more_arguments_for_trl_are_checked_by_name(tmp_path):
     config = make_config(trl.GRPOConfig, grpo_arguments(context_of("x", recipe)), recipe)
     assert config.delta == 4.0
     with pytest.raises(UnknownName, match="did you mean delta"):
-        check_trl_names(trl.GRPOConfig, {}, {"detla": 1})
+        plan("demo/grpo", {"trl.detla": 1, "data.generator": "none"})  # before any data are read
     with pytest.raises(InvalidRecipe, match="decides this already"):
         check_trl_names(trl.GRPOConfig, {"beta": 0.1}, {"beta": 1})
 
