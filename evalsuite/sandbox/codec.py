@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import sys
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
@@ -98,6 +99,10 @@ def _write_list(value: list[Any], recurse: Recurse) -> Any:
     return [recurse(item) for item in list.__iter__(value)]
 
 
+def _write_dict(value: dict[Any, Any], recurse: Recurse) -> Any:
+    return [[recurse(key), recurse(item)] for key, item in dict.items(value)]
+
+
 def _write_bytes(value: bytes | bytearray, _: Recurse) -> Any:
     return {"bytearray" if isinstance(value, bytearray) else "bytes": bytes(value).hex()}
 
@@ -128,7 +133,11 @@ _WRITERS: Mapping[type, Callable[[Any, Recurse], Any]] = MappingProxyType(
         tuple: lambda value, recurse: {"tuple": [recurse(item) for item in tuple.__iter__(value)]},
         set: lambda value, recurse: {"set": [recurse(item) for item in set.__iter__(value)]},
         frozenset: lambda value, recurse: {"frozenset": [recurse(item) for item in frozenset.__iter__(value)]},
-        dict: lambda value, recurse: {"dict": [[recurse(key), recurse(item)] for key, item in dict.items(value)]},
+        dict: lambda value, recurse: {"dict": _write_dict(value, recurse)},
+        deque: lambda value, recurse: {"deque": [recurse(item) for item in deque.__iter__(value)]},
+        Counter: lambda value, recurse: {"counter": _write_dict(value, recurse)},
+        OrderedDict: lambda value, recurse: {"ordered": _write_dict(value, recurse)},
+        slice: lambda value, recurse: {"slice": [recurse(part) for part in (value.start, value.stop, value.step)]},
         range: lambda value, _: {"range": [value.start, value.stop, value.step]},
         Decimal: lambda value, _: {"decimal": Decimal.__str__(value)},
         Fraction: lambda value, _: {"fraction": [hex(value.numerator), hex(value.denominator)]},
@@ -140,6 +149,10 @@ _WRITERS: Mapping[type, Callable[[Any, Recurse], Any]] = MappingProxyType(
         type(...): lambda value, _: {"ellipsis": None},
     }
 )
+
+
+def _read_dict(body: Any, recurse: Recurse) -> dict[Any, Any]:
+    return {recurse(key): recurse(value) for key, value in body}
 
 
 def _read_fraction(body: Any, _: Recurse) -> Fraction:
@@ -170,8 +183,12 @@ _READERS: Mapping[str, Callable[[Any, Recurse], Any]] = MappingProxyType(
         "tuple": lambda body, recurse: tuple([recurse(item) for item in body]),
         "set": lambda body, recurse: {recurse(item) for item in body},
         "frozenset": lambda body, recurse: frozenset([recurse(item) for item in body]),
-        "dict": lambda body, recurse: {recurse(key): recurse(value) for key, value in body},
+        "dict": lambda body, recurse: _read_dict(body, recurse),
+        "deque": lambda body, recurse: deque([recurse(item) for item in body]),
+        "counter": lambda body, recurse: Counter(_read_dict(body, recurse)),
+        "ordered": lambda body, recurse: OrderedDict(_read_dict(body, recurse)),
         "range": lambda body, _: range(*(int(bound) for bound in body)),
+        "slice": lambda body, recurse: slice(*(recurse(part) for part in body)),
         "decimal": lambda body, _: Decimal(str(body)),
         "fraction": _read_fraction,
         "datetime": lambda body, _: datetime.datetime.fromisoformat(body),

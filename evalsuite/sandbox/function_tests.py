@@ -14,8 +14,8 @@ from evalsuite.sandbox.deadline import TestsOverran, deadline
 from evalsuite.sandbox.forge import Forge, Worker, ZygoteFailed
 from evalsuite.sandbox.jobs import FunctionJob, Report
 from evalsuite.sandbox.packages import demand_packages
-from evalsuite.sandbox.parsed_tests import MARK, ParsedTests, read_context, read_tests
-from evalsuite.sandbox.remote import CannotCross, Program
+from evalsuite.sandbox.parsed_tests import FOR_EFFECT, MARK, ParsedTests, read_context, read_tests
+from evalsuite.sandbox.remote import CannotCross, Program, for_effect
 from evalsuite.sandbox.wire import Closed, Malformed, TooLarge
 
 __all__ = ["await_worker", "explain", "raised_reason", "run"]
@@ -77,6 +77,7 @@ def run(job: FunctionJob, forge: Forge) -> Report:
         program = Program(worker.wire)
         tally = Tally(source.sites, program)
         problem = _run_tests(job, source, program, tally, worker)
+        program.is_over = True
     assert worker.ending is not None
     reason, detail = explain(problem or tally.first_problem, program, worker)
     passed, total = tally.passed_of_total(problem is not None) if job.count_all else (0, 1)
@@ -99,7 +100,7 @@ def _run_tests(
 
 
 def _call_tests(job: FunctionJob, source: ParsedTests, program: Program, tally: Tally) -> None:
-    scope: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins, MARK: tally}
+    scope: dict[str, Any] = {"__name__": "tests", "__builtins__": builtins, MARK: tally, FOR_EFFECT: for_effect}
     for module in job.preload:
         with contextlib.suppress(ImportError):
             importlib.import_module(module)

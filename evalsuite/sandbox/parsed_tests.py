@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from functools import lru_cache
 from types import CodeType
 
-__all__ = ["MARK", "ParsedTests", "read_context", "read_tests"]
+__all__ = ["FOR_EFFECT", "MARK", "ParsedTests", "read_context", "read_tests"]
 
 #: The name by which rewritten tests reach the tally; no test uses it.
 MARK = "__evalsuite_tally__"
+
+#: The name of what they call functions through whose value they do not use.
+FOR_EFFECT = "__evalsuite_for_effect__"
 
 _CACHED = 256
 
@@ -43,7 +46,8 @@ def read_tests(text: str, count_all: bool) -> ParsedTests:
     names = _free_names(symtable.symtable(text, "<tests>", "exec"))
     tally = _Tally()
     if count_all:
-        tree = ast.fix_missing_locations(tally.visit(tree))
+        tree = tally.visit(tree)
+    tree = ast.fix_missing_locations(_Effects().visit(tree))
     return ParsedTests(compile(tree, "<tests>", "exec"), has_check, names, tally.sites)
 
 
@@ -71,6 +75,17 @@ def _free_names(top: symtable.SymbolTable) -> tuple[str, ...]:
             if symbol.is_declared_global() and symbol.is_assigned():
                 bound.add(symbol.get_name())
     return tuple(sorted(used - bound - set(dir(builtins)) - {"__name__", "__file__"}))
+
+
+class _Effects(ast.NodeTransformer):
+    """Marks the calls whose value is not used: what they do to their arguments is what the tests look at."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        self.generic_visit(node)
+        if isinstance(node.value, ast.Call):
+            marker = ast.Name(FOR_EFFECT, ast.Load())
+            node.value.func = ast.copy_location(ast.Call(marker, [node.value.func], []), node.value.func)
+        return node
 
 
 class _Tally(ast.NodeTransformer):

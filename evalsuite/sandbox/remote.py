@@ -1,24 +1,27 @@
 """What tests hold instead of the program's functions and objects.
 
 A :class:`Remote` asks the worker to call, iterate or read the real thing. Answers are plain data or further remotes.
-Operators are never forwarded: what a test compares with is never shown to the program, and a remote equals nothing.
+Operators are forwarded between two objects of the program only: other things that a test compares with are never shown
+to the program, and a remote equals none of them. Functions of the tests can be lent to the program, which calls them.
 """
 
 from __future__ import annotations
 
-import builtins
-import contextlib
-from collections.abc import Iterator
-from typing import Any
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any, Final
 
 from evalsuite.sandbox.codec import BadData, decode, encode
+from evalsuite.sandbox.raised import answer, rebuilt
 from evalsuite.sandbox.wire import Closed, Wire
 
-__all__ = ["CannotCross", "Program", "Remote", "nearest_exception"]
+__all__ = ["CannotCross", "Program", "Remote", "for_effect"]
+
+_OPERATORS: Final = "eq ne lt le gt ge add sub mul truediv floordiv mod matmul and or xor"
 
 
 class CannotCross(Exception):
-    """The tests pass something to the program that cannot be sent to it, such as a function of their own."""
+    """The tests pass something to the program that cannot be sent to it, such as an object of their own class."""
 
 
 class Program:
@@ -30,6 +33,9 @@ class Program:
         self.raised_text = ""
         self._kept: tuple[Exception | None, str] = (None, "")
         self.broken: Exception | None = None  # why nothing the program says counts any more
+        self.is_over = False  # nobody is there to ask
+        self._remotes: dict[int, Remote] = {}
+        self._lent: list[Callable[..., Any]] = []
 
     def load(self, program: str, names: list[str], operation: str = "load") -> dict[str, Any]:
         """Run the program; return those of ``names`` that it defines."""
@@ -58,27 +64,22 @@ class Program:
         return self.answer()
 
     def answer(self) -> Any:
-        """Wait for the next answer, which nobody may have asked for; see :meth:`ask_raw`."""
+        """Wait for the next answer, which nobody may have asked for; see :meth:`ask_raw`. Serve calls meanwhile."""
         try:
-            answer = self._wire.receive()
-            if isinstance(answer, dict) and "value" in answer:
-                return answer["value"]
-            if not isinstance(answer, dict) or not isinstance(answer.get("raised"), list):
+            message = self._wire.receive()
+            while isinstance(message, dict) and "calls" in message:
+                self._serve_call(message)
+                message = self._wire.receive()
+            if isinstance(message, dict) and "value" in message:
+                return message["value"]
+            if not isinstance(message, dict) or not isinstance(message.get("raised"), list):
                 raise BadData("neither a value nor an exception")
         except (BadData, Closed) as problem:
             self.broken = problem
             raise
-        text = str(answer.get("text", ""))
-        self.raised_text = f"{answer.get('name', '')}: {text}"
-        self.raised = nearest_exception(answer["raised"], text, self._arguments(answer))
+        self.raised = rebuilt(message)
+        self.raised_text = f"{message.get('name', '')}: {message.get('text', '')}"
         raise self.raised
-
-    def _arguments(self, answer: dict[str, Any]) -> tuple[Any, ...]:
-        """Return what the exception of ``answer`` was made with, empty when that did not come as plain data."""
-        with contextlib.suppress(BadData, LookupError):
-            arguments = decode(answer.get("arguments"), dict[int, Any]().__getitem__)
-            return arguments if type(arguments) is tuple else ()
-        return ()
 
     def keep(self, problem: Exception) -> None:
         """Remember of ``problem`` whether it came from the program, whatever comes from there later."""
@@ -96,26 +97,32 @@ class Program:
 
     def decode(self, data: Any) -> Any:
         """Return what the program sent."""
-        return decode(data, lambda handle: Remote(self, handle))
+        return decode(data, self._resolve)
 
     def _handle(self, value: Any) -> int:
+        """Return the number of an object of the program, or the one below 0 of a function that is lent to it."""
         if isinstance(value, Remote):
             return Remote.handle_of(value)
+        if callable(value) and not isinstance(value, type):
+            self._lent.append(value)
+            return -len(self._lent)
         raise CannotCross(f"the tests pass a {type(value).__name__} to the program")
 
+    def _resolve(self, handle: int) -> Any:
+        if handle >= 0:
+            return self._remotes.setdefault(handle, Remote(self, handle))
+        if -handle > len(self._lent):
+            raise BadData("a function that nobody lent")
+        return self._lent[-handle - 1]
 
-def nearest_exception(names: list[Any], text: str, arguments: tuple[Any, ...] = ()) -> Exception:
-    """Return the first of ``names`` that is a built-in exception a test may meet, such that ``text`` is its text."""
-    for name in names:
-        kind = getattr(builtins, name, None) if isinstance(name, str) else None
-        if not (isinstance(kind, type) and issubclass(kind, Exception)):
-            continue
-        for made_with in (arguments, (text,)):
-            with contextlib.suppress(TypeError, ValueError):  # a few demand more; their base class will do
-                error = kind(*made_with)
-                if str(error) == text or made_with == (text,):
-                    return error
-    return RuntimeError(text)
+    def _serve_call(self, message: dict[str, Any]) -> None:
+        """Call a function of the tests for the program."""
+        match message["calls"], self.decode(message.get("arguments")):
+            case int(number), (tuple(arguments), dict(options)) if -len(self._lent) <= number < 0:
+                function = self._resolve(number)
+                self._wire.send(answer(lambda: self.encode(function(*arguments, **options)), Exception))
+            case _:
+                raise BadData("no call")
 
 
 class Remote:
@@ -154,11 +161,13 @@ class Remote:
         return self._ask("truth") is True
 
     def __str__(self) -> str:
-        text = self._ask("text")
-        return text if isinstance(text, str) else ""
+        return self._described("text")
+
+    def __repr__(self) -> str:
+        return self._described("representation")
 
     def __getitem__(self, key: Any) -> Any:
-        return self._ask("item", key=self._program.encode(key))
+        return self._ask("operator", name="getitem", other=self._program.encode(key))
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._ask("set_item", key=self._program.encode(key), to=self._program.encode(value))
@@ -174,8 +183,49 @@ class Remote:
             raise AttributeError(name)
         return self._ask("attribute", name=name)
 
-    def __eq__(self, other: object) -> bool:
-        return False
+    def __instancecheck__(self, other: Any) -> bool:
+        return isinstance(other, Remote) and self._ask("is_instance", other=self._program.encode(other)) is True
 
     def __hash__(self) -> int:
-        return id(self)
+        return self._handle
+
+    def _described(self, question: str) -> str:
+        if self._program.is_over:  # then it is described in the message of an exception
+            return "<object of the program>"
+        text = self._ask(question)
+        return text if isinstance(text, str) else ""
+
+    def _operate(self, name: str, other: Any) -> Any:
+        if isinstance(other, Remote):
+            return self._ask("operator", name=name, other=self._program.encode(other))
+        return NotImplemented
+
+
+for _name in _OPERATORS.split():
+    setattr(Remote, f"__{_name}__", functools.partialmethod(Remote._operate, f"__{_name}__"))
+
+
+def for_effect(function: Any) -> Any:
+    """Return what to call in the place of ``function`` where only its effects on its arguments are of interest.
+
+    Elsewhere programs work on copies, so that they cannot change what tests compare with.
+    """
+    return functools.partial(_call_for_effect, function) if isinstance(function, Remote) else function
+
+
+def _call_for_effect(remote: Remote, *arguments: Any, **options: Any) -> None:
+    changed, changed_options = remote._ask("call_for_effect", arguments=remote._program.encode((arguments, options)))
+    for mine, theirs in zip(arguments, changed, strict=True):
+        _take_over(mine, theirs)
+    for name, theirs in changed_options.items():
+        _take_over(options[name], theirs)
+
+
+def _take_over(mine: Any, theirs: Any) -> None:
+    """Give ``mine`` the contents of ``theirs`` where it is of a kind that can change."""
+    match mine:
+        case list() | bytearray() if type(mine) is type(theirs):
+            mine[:] = theirs
+        case dict() | set() if type(mine) is type(theirs):
+            mine.clear()
+            mine.update(theirs)

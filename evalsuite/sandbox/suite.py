@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-__all__ = ["Guard", "builtin_bases", "run_suite"]
+from evalsuite.sandbox.raised import builtin_bases
+
+__all__ = ["Guard", "run_suite"]
 
 _PROGRAM = "<program>"
 _MOST_TEXT = 300
@@ -83,11 +85,6 @@ def run_suite(module: ModuleType, tests: str, entry_point: str) -> dict[str, Any
     passed = result.testsRun - len(problems)
     problem = problems[0][-_MOST_TEXT:] if problems else ""
     return {"passed": max(passed, 0), "total": result.testsRun, "problem": problem, "raised": result.raised}
-
-
-def builtin_bases(kind: type[BaseException]) -> list[str]:
-    """Return the names of the built-in exceptions that ``kind`` is, nearest first."""
-    return [base.__name__ for base in kind.__mro__ if base.__module__ == "builtins"]
 
 
 class _Result(unittest.TestResult):

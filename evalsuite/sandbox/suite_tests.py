@@ -10,7 +10,8 @@ from evalsuite.sandbox.forge import Forge, Worker
 from evalsuite.sandbox.function_tests import await_worker, explain, raised_reason
 from evalsuite.sandbox.jobs import Report, SuiteJob
 from evalsuite.sandbox.packages import demand_packages
-from evalsuite.sandbox.remote import Program, nearest_exception
+from evalsuite.sandbox.raised import nearest_exception
+from evalsuite.sandbox.remote import Program
 
 __all__ = ["run"]
 
@@ -60,7 +61,7 @@ def _count_tests(tests: str) -> int:
 def _first_problem(counts: dict[str, Any]) -> tuple[str, str]:
     """Return the reason and a line for people, by what the first test that failed has raised."""
     names = counts.get("raised")
-    raised = nearest_exception(names, "") if isinstance(names, list) and names else AssertionError()
+    raised = nearest_exception(names) if isinstance(names, list) and names else AssertionError()
     reason = "wrong_answer" if isinstance(raised, AssertionError) else raised_reason(raised)
     return reason, str(counts.get("problem", ""))[-200:]
 

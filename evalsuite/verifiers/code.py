@@ -35,7 +35,10 @@ class Code(SandboxedVerifier):
     prompt. A prompt that ends with the head of a function gets an empty body for it there, and the program's own
     definition then takes its place (BigCodeBench's calibration).
     ``tests_run`` is ``"split"`` (the program's process never sees the tests) or ``"in_process"`` (they share one, for
-    suites that patch the program; a program can cheat there, and the reason says so).
+    suites that patch the program; a program can cheat there, and the reason says so). With ``"split"`` arguments and
+    results are copies. What a program does to its arguments shows where a call's value is not used (``f(items)`` as a
+    statement), nowhere else: what tests compare with must not be its to change. Objects of its own classes are used
+    where they are and equal nothing but, if they say so, each other; functions of the tests are called where they are.
 
     Reasons: ``wrong_answer``, ``exception``, ``syntax_error``, ``timeout``, ``memory``, ``killed``, ``forbidden``,
     ``missing_package`` (the program imports what is not installed here), ``no_code``; with ``in_process`` marked

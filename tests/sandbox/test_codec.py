@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+from collections import OrderedDict, deque
 from typing import Any
 
 import pytest
@@ -36,6 +37,8 @@ VALUES = st.recursive(
         | st.dictionaries(HASHABLE, inner)
         | st.sets(HASHABLE)
         | st.frozensets(HASHABLE)
+        | st.lists(inner).map(deque)
+        | st.dictionaries(HASHABLE, inner).map(OrderedDict)
     ),
 )
 JSON = st.recursive(

@@ -51,6 +51,104 @@ HONEST = {
         "def f(n):\n    def g(x):\n        return x + n\n    return g",
         "assert f(3)(4) == 7\nassert [g(1) for g in (f(1), f(2))] == [2, 3]",
     ),
+    "functions_of_the_tests": (
+        """
+        def f(function, items):
+            return [function(item) for item in items]
+        def outer(function):
+            def inner(*args, **kwargs):
+                return function(*args, **kwargs) + 1
+            return inner
+        """,
+        """
+        seen = []
+        assert f(lambda item: item * 2, [1, 2]) == [2, 4] and f(str.upper, ["a"]) == ["A"] and f(len, ["ab"]) == [2]
+        assert f(lambda item: seen.append(item), [1, 2]) == [None, None] and seen == [1, 2]
+        @outer
+        def mine(a, *, b):
+            return a + b
+        assert mine(1, b=2) == 4
+        assert outer(lambda n: f(lambda m: m + n, [n])[0])(3) == 7
+        try:
+            f(lambda item: {}[item], ["missing"])
+            assert False
+        except KeyError as error:
+            assert error.args == ("missing",)
+        """,
+    ),
+    "functions_called_from_threads": (
+        """
+        from concurrent.futures import ThreadPoolExecutor
+        def f(function):
+            with ThreadPoolExecutor(4) as pool:
+                return sorted(pool.map(function, range(20)))
+        """,
+        "assert f(lambda n: n * n) == [n * n for n in range(20)]",
+    ),
+    "changes_its_arguments": (
+        """
+        def f(items, *, into=None):
+            items.sort()
+            if into is not None:
+                into.update(a=1)
+            return items
+        """,
+        """
+        def check(candidate):
+            items, names = [3, 1, 2], {"b": 2}
+            assert candidate(items) == [1, 2, 3] and items == [3, 1, 2]
+            candidate(items, into=names)
+            assert items == [1, 2, 3] and names == {"a": 1, "b": 2}
+            data = bytearray(b"ba")
+            for thing in (data,):
+                thing.reverse()
+            assert data == b"ab"
+        """,
+    ),
+    "objects_compared_with_each_other": (
+        """
+        import enum
+        class Colour(enum.Enum):
+            RED = 1
+        class Vector:
+            def __init__(self, x):
+                self.x = x
+            def __eq__(self, other):
+                return isinstance(other, Vector) and self.x == other.x
+            def __lt__(self, other):
+                return self.x < other.x
+            def __add__(self, other):
+                return Vector(self.x + other.x)
+            def __repr__(self):
+                return f"V{self.x}"
+        def f(x=0):
+            return Colour.RED if x else Vector(1)
+        """,
+        """
+        assert f() == Vector(1) != Vector(2) and Vector(1) + Vector(2) == Vector(3) and Vector(1) < Vector(2)
+        assert isinstance(f(), Vector) and not isinstance(f(1), Vector) and not isinstance(1, Vector)
+        assert f(1) is Colour.RED and f(1) == Colour.RED and f() != 1 and {f(1): 2}[Colour.RED] == 2
+        assert sorted([Vector(2), Vector(1)])[0].x == 1 and repr(f()) == "V1"
+        """,
+    ),
+    "containers_of_the_library": (
+        """
+        from collections import Counter, OrderedDict, deque
+        def f():
+            return Counter("aab"), OrderedDict(b=1, a=2), deque([1, 2])
+        class Row:
+            def __getitem__(self, key):
+                return key
+        """,
+        """
+        from collections import Counter, OrderedDict, deque
+        counts, ordered, queue = f()
+        assert counts == Counter("aab") and counts.most_common(1) == [("a", 2)]
+        assert ordered == OrderedDict(b=1, a=2) != OrderedDict(a=2, b=1)
+        assert queue == deque([1, 2]) and queue.popleft() == 1
+        assert Row()[1:2] == slice(1, 2)
+        """,
+    ),
     "decorator": (
         """
         import functools

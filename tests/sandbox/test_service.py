@@ -182,7 +182,7 @@ def test_unusable_tests(service: Service) -> None:
     with pytest.raises(UnusableTests, match="parse"):
         service.run(FunctionJob("x = 1", "assert (", ""))
     with pytest.raises(UnusableTests, match="in_process"):
-        service.run(FunctionJob("def f(g): return g(1)", "assert f(lambda x: x) == 1", "f"))
+        service.run(FunctionJob("def f(g): return 1", "class C: pass\nassert f(C()) == 1", "f"))
     assert service.run(JOB).reason == ""
 
 
@@ -218,6 +218,41 @@ def test_what_a_program_says_of_itself_is_cut(service: Service) -> None:
         report = service.run(FunctionJob(program, "f()", "f"))
         assert report.reason == "exception"
         assert len(report.detail) <= 200 and "\n" not in report.detail
+
+
+OPAQUE = "class A:\n    def __repr__(self):\n        return 'five'\ndef f():\n    return A()"
+
+
+@pytest.mark.parametrize("count_all", [False, True])
+@pytest.mark.parametrize("tests", ["assert f() == 5, f()", "raise KeyError(f())", "assert f() == 5, f'not {f()}'"])
+def test_an_object_of_the_program_in_a_message_is_no_failure_of_the_sandbox(
+    tests: str, count_all: bool, service: Service
+) -> None:
+    report = service.run(FunctionJob(OPAQUE, tests, "f", count_all=count_all))
+    assert report.reason == "wrong_answer"
+    assert report.detail.endswith(("<object of the program>", "not five"))
+
+
+def frame(text: str) -> str:
+    return f"import os; b = {text.encode()!r}; os.write(3, len(b).to_bytes(8, 'big') + b)"
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        ("function(1)", "timeout"),
+        ("function(function)", "timeout"),
+        (frame("{}"), "forbidden"),
+        (frame('{"calls":-1}'), "forbidden"),
+        (frame('{"calls":-9,"arguments":{"tuple":[{"tuple":[]},{"dict":[]}]}}'), "forbidden"),
+        (frame('{"calls":true,"arguments":{"tuple":[{"tuple":[]},{"dict":[]}]}}'), "forbidden"),
+        (frame('{"value":{"handle":-2}}'), "forbidden"),
+    ],
+)
+def test_a_program_that_calls_the_tests_without_end_or_sense(call: str, reason: str, service: Service) -> None:
+    program = f"def f(function):\n    while True:\n        {call}"
+    job = FunctionJob(program, "assert f(lambda n: n) == 1", "f", limits=Limits(cpu_s=0.3, wall_s=2))
+    assert service.run(job).reason == reason
 
 
 def test_levels(monkeypatch: pytest.MonkeyPatch) -> None:
