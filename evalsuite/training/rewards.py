@@ -77,6 +77,10 @@ class Judged:
     solved: list[bool | None]
     reasons: list[str]
 
+    def failed(self, index: int) -> bool:
+        """Return whether completion ``index`` was to be judged and was not."""
+        return self.rewards[index] is None and bool(self.reasons[index])
+
 
 class Judge(Protocol):
     """Says what completions are worth."""
@@ -131,8 +135,9 @@ class Reward:
 class Scored:
     """What all rewards say of a batch.
 
-    ``totals[i]`` is the sum over the rewards that judged completion ``i``, None where none did; ``solved`` the share of
-    correct verdicts by reward, over the completions it judged.
+    ``totals[i]`` is the sum over the rewards that are for completion ``i``, None where there is none or one failed: the
+    others alone would make a failure worth nothing. ``solved`` is the share of correct verdicts by reward, over the
+    completions it judged.
     """
 
     totals: list[float | None]
@@ -152,7 +157,8 @@ def score(
     for index in range(len(completions)):
         values = [found.rewards[index] for found in judged.values()]
         known = [value for value in values if value is not None]
-        totals.append(sum(known) if known else None)
+        failed = any(found.failed(index) for found in judged.values())
+        totals.append(sum(known) if known and not failed else None)
     return Scored(
         totals, {name: rate for name, found in judged.items() if (rate := solve_rate(found)) is not None}, judged
     )

@@ -1,0 +1,65 @@
+"""What a completion is worth in all: sums over rewards, each for its rows, and never a number where one failed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import pytest
+
+from evalsuite.errors import EvalsuiteError
+from evalsuite.training.rewards import RewardTable, make_rewards, score
+from evalsuite.verifiers.base import TextVerifier
+from evalsuite.verifiers.verdict import Verdict
+
+ROWS = [
+    {"prompt": "p", "answer": "4", "dataset": "sums"},
+    {"prompt": "p", "answer": "5", "dataset": "sums"},
+    {"prompt": "p", "answer": "6", "dataset": "other"},
+]
+
+
+@dataclass(frozen=True)
+class Moody(TextVerifier):
+    """Fails on the answer ``bad``, and takes its time."""
+
+    bad: str = ""
+    seconds: float = 0.0
+
+    def judge(self, completion, reference):
+        time.sleep(self.seconds)
+        return Verdict.error("no idea") if reference == self.bad else Verdict.correct(completion)
+
+
+def rewards(*tables):
+    return make_rewards(
+        [RewardTable.model_validate({"reference": "answer", **table}) for table in tables], eos_token_ids=[2]
+    )
+
+
+def moody(**table):
+    return {"verifier": f"{__name__}:Moody", "name": "moody", **table}
+
+
+def test_rewards_are_added_up_each_for_its_rows():
+    exact = {"verifier": "exact_match", "where": {"dataset": "sums"}, "correct": 10.0, "incorrect": -1.0}
+    found = score(rewards(exact, moody(where={"dataset": ["sums", "more"]}, weight=0.5)), ROWS, ["4", "4", "6"])
+    assert found.totals == [10.5, -0.5, None]
+    assert found.solved == {"exact_match": 0.5, "moody": 1.0}
+
+
+def test_a_failed_reward_leaves_no_total_whatever_the_others_say():
+    found = score(rewards({"verifier": "exact_match"}, moody(params={"bad": "5"})), ROWS, ["4", "5", "6"])
+    assert found.totals == [2.0, None, 2.0]
+    assert found.judged["moody"].failed(1) and not found.judged["moody"].failed(0)
+    assert found.solved == {"exact_match": 1.0, "moody": 1.0}
+
+
+def test_a_completion_without_an_end_earns_what_is_said_of_that():
+    found = score(rewards({"verifier": "exact_match", "without_eos": -10.0}), ROWS[:2], ["4", "5"], [[7, 2], [7, 8]])
+    assert found.totals == [1.0, -10.0]
+
+
+def test_a_batch_that_takes_too_long_stops_training():
+    with pytest.raises(EvalsuiteError, match="'moody' did not judge a batch within 1 s"):
+        score(rewards(moody(params={"seconds": 3.0}, timeout=1)), ROWS[:1], ["4"])
