@@ -133,6 +133,16 @@ def test_values_are_normalised_by_returns_and_advantages_are_in_units_of_rewards
     torch.testing.assert_close(found.advantages, expected)
 
 
+def test_returns_are_told_to_the_value_model_in_the_units_after_them():
+    """At λ = 1 returns are what is still to come, 10 everywhere; averages were 4 and 20, and have 10 and 100 now."""
+    alone = measured(((1, 1, 1),) * 2)
+    free = Measured(alone.mask, alone.logprobs, alone.entropies, alone.values, None)
+    scale = ValueScale(0.5, mean=2.0, square=10.0, weight=0.5)
+    found = estimated([episode(), episode()], free, scale, ppo={"lam": 1.0})
+    mean, square = (0.25 * 4 + 0.5 * 10) / 0.75, (0.25 * 20 + 0.5 * 100) / 0.75
+    assert found.returns[0].tolist() == pytest.approx([(10 - mean) / (square - mean**2) ** 0.5] * 3)
+
+
 def test_batches_ask_models_for_the_tokens_of_completions(tiny):
     """Whatever shares a batch: the logits and values are those of each sequence on its own."""
     from transformers import AutoModelForCausalLM
