@@ -6,17 +6,14 @@ import logging
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from evalsuite.engines.base import Engine, GenerateRequest, LogLikelihoodRequest
+from evalsuite.engines.base import Engine
 from evalsuite.engines.factory import create_engine
-from evalsuite.engines.fake import FakeEngine, Script, echo, scripted
-from evalsuite.engines.similarity import CompareRequest
 from evalsuite.errors import EvalsuiteError, InvalidInput
-from evalsuite.runner.answers import corrupted_answers, gold_answers
 from evalsuite.runner.config import JudgeChoice, ModelRecord, RunSettings, digest_of, make_config, require_same_run
 from evalsuite.runner.judge_phase import judge_run, references_of, unjudged, warn_unjudged, with_usage
 from evalsuite.runner.judges import OpenJudge, choose_judges, judges_to_json, needed_judges, open_judges
@@ -24,14 +21,15 @@ from evalsuite.runner.origins import plan_any_task, require_data
 from evalsuite.runner.plan import TaskPlan
 from evalsuite.runner.progress import Progress, Silent
 from evalsuite.runner.results import RunResults
+from evalsuite.runner.scripted import is_scripted, scripted_engine
 from evalsuite.runner.selection import for_each_with_data, leave_out, select_tasks
 from evalsuite.runner.session import SessionCount, run_session
 from evalsuite.runner.win_rate import LengthControlled
 from evalsuite.runs.folder import RunFolder
+from evalsuite.runs.log import logging_to
 from evalsuite.runs.looks import DEFAULT_LEDGER, Look, record_look, require_reason, unseen_hashes
 from evalsuite.sandbox import Level, chosen_outer_layer, require
 from evalsuite.tasks.model import Task
-from evalsuite.verifiers.judged import Judged
 
 __all__ = ["data_mirror", "evaluate"]
 
@@ -137,7 +135,7 @@ class _Evaluation:
             judges = open_judges(self.judges, needed_judges(self.tasks), references_of(plans))
             model = ModelRecord.of(engine, self.settings.seed)
             folder = self._folder(model)
-            with folder.exclusive(), _logging_to(folder.log_path):
+            with folder.exclusive(), logging_to(folder.log_path):
                 require_same_run(folder, model, plans)
                 config = make_config(self.settings, model, judges_to_json(judges), plans, folder.config())
                 folder.write_config(config)
@@ -162,11 +160,9 @@ class _Evaluation:
 
     def _prepare(self) -> tuple[Engine, list[TaskPlan]]:
         for_each_with_data(self.tasks, lambda task: require_data(task, self.settings.data))  # the rows take their time
-        kind, _, label = self.settings.model.partition(":")
-        if kind == "fake":
-            _require_no_engine(self.settings)
+        if is_scripted(self.settings.model):
             plans = self._plans(chat=True)
-            return FakeEngine(label, _script(label, plans)), plans
+            return scripted_engine(self.settings, plans), plans
         engine = create_engine(self.settings.engine, self.settings.model, self.settings.engine_options)
         if not engine.has_chat_template and any(task.format.chat for task in self.tasks):
             log.warning("%s has no chat template: chat tasks are sent as raw text", self.settings.model)
@@ -252,55 +248,3 @@ def _how_to_resume(problem: BaseException, folder: RunFolder, plans: Sequence[Ta
     what = "interrupted" if isinstance(problem, KeyboardInterrupt) else "stopped"
     done = len(folder.samples())
     return f"{what}: {done} of {total} requests are finished in {folder.path}; run the same command to go on"
-
-
-def _require_no_engine(settings: RunSettings) -> None:
-    if settings.engine not in ("auto", "fake") or settings.engine_options:
-        given = [f"--engine {settings.engine}"] if settings.engine not in ("auto", "fake") else []
-        given += [f"--set engine.{name}" for name in settings.engine_options]
-        raise InvalidInput(f"{settings.model} answers from a script, without an engine: leave out {', '.join(given)}")
-
-
-def _script(label: str, plans: Sequence[TaskPlan]) -> Script:
-    match label:
-        case "gold":
-            return _lookup(gold_answers(plans))
-        case "corrupted":
-            return _lookup(corrupted_answers(plans))
-        case "echo":
-            return echo
-    if label.endswith(".jsonl"):
-        return scripted(Path(label))
-    raise InvalidInput(f"--model fake:{label}: valid are fake:gold, fake:corrupted, fake:echo and fake:REPLIES.jsonl")
-
-
-def _lookup(answers: Mapping[str, Any]) -> Script:
-    def reply(request: GenerateRequest | LogLikelihoodRequest | CompareRequest) -> Any:
-        answer = answers.get(request.id)
-        return answer.completion if isinstance(answer, Judged) else answer
-
-    return reply
-
-
-class _RunLog(logging.FileHandler):
-    """A log whose own trouble (a full disk) stays quiet: the journal tells of it."""
-
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  (logging's name)
-        """Say nothing."""
-
-    def close(self) -> None:
-        """Close, whatever can no longer be flushed."""
-        with suppress(OSError):
-            super().close()
-
-
-@contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
-    handler = _RunLog(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    log.addHandler(handler)
-    try:
-        yield
-    finally:
-        log.removeHandler(handler)
-        handler.close()

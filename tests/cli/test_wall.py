@@ -80,7 +80,7 @@ def test_the_look_is_written_down_before_the_model_is_asked(ask, tmp_path, monke
             assert len(ledger_lines(tmp_path / "here.jsonl")) == 1
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("evalsuite.runner.evaluate.FakeEngine", Interrupted)
+    monkeypatch.setattr("evalsuite.runner.scripted.FakeEngine", Interrupted)
     code, _, err = ask("--unseen-reason", "r", "--ledger", tmp_path / "here.jsonl")
     assert code != 0
     assert "interrupted: 0 of 3 requests" in err

@@ -151,7 +151,7 @@ class _DyingEngine(FakeEngine):
 
 def test_a_dying_engine_leaves_a_run_that_goes_on(run, replies, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("evalsuite.runner.evaluate.FakeEngine", _DyingEngine)
+        patch.setattr("evalsuite.runner.scripted.FakeEngine", _DyingEngine)
         with pytest.raises(EngineError, match="out of memory"):
             run("fake:gold")
     folder = RunFolder(tmp_path / "run")
@@ -167,7 +167,7 @@ def test_an_error_text_is_never_graded(run, monkeypatch):
         def generate(self, requests):
             yield from (Failure(request.id, "HTTP 500: 2") for request in requests)
 
-    monkeypatch.setattr("evalsuite.runner.evaluate.FakeEngine", Failing)
+    monkeypatch.setattr("evalsuite.runner.scripted.FakeEngine", Failing)
     (task,) = run("fake:gold").tasks
     assert (task.failed, task.estimate, task.outcomes) == (3, None, {})
 
@@ -177,7 +177,7 @@ def test_truncation_and_identical_outputs_are_warned_of(run, monkeypatch):
         def generate(self, requests):
             yield from (Generation(r.id, (Sample("", 9, truncated=True),), 0) for r in requests)
 
-    monkeypatch.setattr("evalsuite.runner.evaluate.FakeEngine", Cut)
+    monkeypatch.setattr("evalsuite.runner.scripted.FakeEngine", Cut)
     (task,) = run("fake:gold").tasks
     assert task.truncated == 3
     assert any("100% of the completions hit the token limit" in warning for warning in task.warnings)
@@ -295,7 +295,7 @@ def test_an_interrupted_run_says_how_to_go_on(run, monkeypatch, tmp_path):
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("evalsuite.runner.evaluate.FakeEngine", Interrupted)
+        patch.setattr("evalsuite.runner.scripted.FakeEngine", Interrupted)
         with pytest.raises(KeyboardInterrupt):
             run("fake:gold")
     assert "interrupted: 1 of 3 requests are finished" in (tmp_path / "run" / "run.log").read_text()
