@@ -17,9 +17,10 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Protocol
 
+from evalsuite.engines.vllm_weights import reload_weights
 from evalsuite.errors import EngineError, InvalidInput
 
-__all__ = ["Backend", "Job", "one_line_errors", "reload_weights", "start"]
+__all__ = ["Backend", "Job", "one_line_errors", "start"]
 
 _GIB = 2**30
 
@@ -161,22 +162,6 @@ class _DataParallel:
         from vllm.inputs import tokens_input
 
         await asyncio.gather(*(answer(place, job) for place, job in enumerate(jobs)))
-
-
-def reload_weights(engine: Any, weights: Iterable[tuple[str, Any]]) -> None:
-    """Replace the weights of vLLM's ``LLMEngine``, running in this process, and forget what it remembers of prompts."""
-    from vllm.model_executor.layers.vocab_parallel_embedding import ParallelLMHead
-    from vllm.platforms import current_platform
-
-    runner = engine.model_executor.driver_worker.model_runner
-    runner.reload_weights(weights_iterator=weights)
-    if current_platform.is_cpu():
-        # A CPU computes with a packed copy of the weights. A head tied to the embedding has one of its own, and no
-        # weight of its own whose loading would renew it.
-        for module in runner.get_model().modules():
-            if isinstance(module, ParallelLMHead):
-                module.quant_method.process_weights_after_loading(module)
-    engine.reset_prefix_cache()
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from evalsuite.training.rewards import Reward, RewardTable, make_rewards, solve_
 from evalsuite.training.stage import Context, Outcome
 from evalsuite.training.starting_point import end_tokens, load_causal_lm, load_tokenizer, require_chat_template
 from evalsuite.training.trainer import base_arguments, make_config, run_trainer, trl_refusals
-from evalsuite.training.vllm_cpu import reloading_weights
+from evalsuite.training.trl_vllm import weights_by_reloading
 
 __all__ = ["Grpo", "GrpoRecipe", "GrpoRollouts", "grpo_arguments", "train_grpo"]
 
@@ -42,6 +42,9 @@ class GrpoRollouts(Table):
     engine: Literal["transformers", "vllm", "vllm_server"] = "transformers"
     """``vllm`` runs beside the policy in this process, ``vllm_server`` at ``server``; both are sent the weights."""
     server: str = "http://localhost:8000"
+    weights_folder: str | None = None
+    """``vllm_server`` reads weights from this folder, which both sides must see; default: they are sent over NCCL, and
+    without a GPU through a temporary folder."""
     gpu_memory_utilization: Annotated[float, Field(gt=0, lt=1, strict=False)] = 0.3
     """Share of a GPU that ``vllm`` takes."""
     max_model_tokens: Count | None = None
@@ -131,7 +134,7 @@ def train_grpo(context: Context[GrpoRecipe]) -> Outcome:
     device = "cpu" if config.use_cpu else "cuda"
     rewards = make_rewards(recipe.rewards, eos_token_ids=ends, device=device)
     prompts = [{"prompt": row["prompt"], "row": number} for number, row in enumerate(context.rows)]
-    with reloading_weights() if on_vllm else nullcontext():
+    with weights_by_reloading(recipe.rollouts.weights_folder) if on_vllm else nullcontext():
         with trl_refusals():
             trainer = GRPOTrainer(
                 model=load_causal_lm(start, recipe),

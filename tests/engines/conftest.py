@@ -204,7 +204,7 @@ def serve_vllm(tmp_path_factory):
         server.wait(60)
 
 
-def start_vllm(folder: Path, log: Path, context: int) -> tuple[subprocess.Popen[bytes], str]:
+def start_vllm(folder: Path, log: Path, context: int, *options: str) -> tuple[subprocess.Popen[bytes], str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -212,13 +212,14 @@ def start_vllm(folder: Path, log: Path, context: int) -> tuple[subprocess.Popen[
     command += ["--served-model-name", "tiny", "--host", "127.0.0.1", "--port", str(port), "--dtype", "float32"]
     command += ["--max-model-len", str(context), "--enforce-eager", "--seed", "0"]
     # A seeded request whose prompt is read in pieces rewinds its generator, which a CPU generator cannot.
-    command += ["--no-enable-chunked-prefill"]
+    command += ["--no-enable-chunked-prefill", *options]
     environment = {
         **os.environ,
         "VLLM_CPU_KVCACHE_SPACE": "1",
         "OMP_NUM_THREADS": "1",
         "HF_HUB_OFFLINE": "1",
         "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_SERVER_DEV_MODE": "1",
     }
     with log.open("wb") as output:
         server = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)

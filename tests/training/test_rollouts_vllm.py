@@ -1,4 +1,4 @@
-"""GRPO with rollouts by vLLM in the same process, without a GPU: what is drawn from are the weights of the policy."""
+"""GRPO with rollouts by vLLM, without a GPU: what is drawn from are the weights of the policy."""
 
 from __future__ import annotations
 
@@ -34,13 +34,22 @@ def test_completions_change_as_the_weights_do(tmp_path, monkeypatch):
     synced = differences(train("demo/grpo", tmp_path / "synced", CHANGES))
     assert len(synced) == 4 and max(synced) < 0.02
 
-    monkeypatch.setattr(grpo, "reloading_weights", never_again)
+    monkeypatch.setattr(grpo, "weights_by_reloading", never_again)
     stale = differences(train("demo/grpo", tmp_path / "stale", CHANGES))
     assert stale[0] < 0.02  # before the first update both have the same weights
     assert min(stale[1:]) > 10 * max(synced)
 
 
-def never_again():
+def test_a_server_draws_from_the_weights_of_the_policy_too(tmp_path, weights_server):
+    pytest.importorskip("vllm")
+    pytest.importorskip("trl")
+    _, url = weights_server
+    changes = CHANGES | {"rollouts.engine": "vllm_server", "rollouts.server": url}
+    served = differences(train("demo/grpo", tmp_path / "served", changes))
+    assert len(served) == 4 and max(served) < 0.02
+
+
+def never_again(folder):
     """Instead of sending weights: send none."""
     from contextlib import contextmanager
 

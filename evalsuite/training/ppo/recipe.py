@@ -40,6 +40,9 @@ class Rollouts(Table):
     generation_batch_size: Count = 128
     """Completions that ``transformers`` works on at a time."""
     server: str = "http://localhost:8000"
+    weights_folder: str | None = None
+    """``vllm_server`` reads weights from this folder, which both sides must see; default: they are sent over NCCL, and
+    without a GPU through a temporary folder."""
     gpu_memory_utilization: Annotated[float, Field(gt=0, lt=1, strict=False)] = 0.3
     """Share of a GPU that ``vllm`` takes."""
 

@@ -1,6 +1,6 @@
 """Who writes the completions: one small protocol, and the sampler that uses Transformers.
 
-vLLM's are in :mod:`evalsuite.training.ppo.vllm_sampler`. A prompt brings its own seed, so what is drawn for it does not
+vLLM's are in ``vllm_sampler`` and ``vllm_server``. A prompt brings its own seed, so what is drawn for it does not
 depend on which prompts share its batch or process.
 """
 

@@ -204,11 +204,9 @@ def _sampler(recipe: PpoRecipe, start: str, tokenizer: PromptTokenizer, policy: 
             processes=accelerator.num_processes,
         )
     if rollouts.engine == "vllm_server":
-        from evalsuite.training.ppo.vllm_sampler import VllmServerSampler
+        from evalsuite.training.ppo.vllm_server import VllmServerSampler
 
-        return VllmServerSampler(
-            rollouts.server, sampling, eos_ids, device=accelerator.device, sends=accelerator.is_main_process
-        )
+        return VllmServerSampler(rollouts.server, sampling, eos_ids, accelerator, rollouts.weights_folder)
     rows = rollouts.generation_batch_size
     if rollouts.ahead or str(accelerator.distributed_type.value) in ("DEEPSPEED", "FSDP"):
         with whole_models():

@@ -250,7 +250,7 @@ def hangs_up(handler):
 def test_a_server_that_is_killed(recipe, tmp_path, monkeypatch, fate):
     """Answers 20 requests, two steps and a half, and then no more; the client asks again for about a minute."""
     pytest.importorskip("vllm")
-    from evalsuite.training.ppo.vllm_sampler import VllmServerSampler
+    from evalsuite.training.ppo.vllm_server import VllmServerSampler
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Server)
     server.asked, server.fate = [], fate
@@ -258,8 +258,8 @@ def test_a_server_that_is_killed(recipe, tmp_path, monkeypatch, fate):
     url = f"http://127.0.0.1:{server.server_address[1]}"
 
     def remote(recipe, start, tokenizer, policy, sampling):
-        cuda = SimpleNamespace(type="cuda")
-        return VllmServerSampler(url, sampling, tokenizer.checkpoint.eos_ids, device=cuda, sends=False)
+        another = SimpleNamespace(is_main_process=False, wait_for_everyone=lambda: None)
+        return VllmServerSampler(url, sampling, tokenizer.checkpoint.eos_ids, another)
 
     monkeypatch.setattr(setup, "_sampler", remote)
     with pytest.raises(EngineError, match=rf"the vLLM server at {url} cannot be used: .*checkpoint-2 \(--resume"):

@@ -1,4 +1,4 @@
-"""PPO whose completions come from a real vLLM in the same process: each step's are those of the policy at that time."""
+"""PPO whose completions come from a real vLLM, here or served: each step's are those of the policy at that time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch")
 from evalsuite.data.demo_training import generate_training  # noqa: E402
 from evalsuite.engines.base import Sampling  # noqa: E402
 from evalsuite.engines.factory import resolve_model  # noqa: E402
-from evalsuite.errors import InvalidInput  # noqa: E402
+from evalsuite.errors import EngineError  # noqa: E402
 from evalsuite.training.ppo.samplers import Draw, TransformersSampler  # noqa: E402
 from evalsuite.training.ppo.setup import open_start  # noqa: E402
 from tests.training.ppo.harness import Run, recipe_of  # noqa: E402
@@ -30,33 +30,26 @@ def greedy(folder, prompts, max_tokens):
     return texts
 
 
-@pytest.mark.vllm
-@pytest.mark.parametrize("ahead", [0, 1])
-def test_completions_follow_the_weights(tmp_path, ahead):
-    """With top-k 1, step n's completions are the greedy ones of the checkpoint before it (ahead: one earlier).
-
-    Nearly all: kernels that add up in another order decide a tie now and then.
-    """
-    start = resolve_model("demo")
-    rows = generate_training("demo_prompts", {"count": 64, "seed": 1})
-    recipe = recipe_of(
+def recipe_on(engine, **rollouts):
+    """Large steps, and the likeliest token always, so that old weights would be told by what they say."""
+    rollouts = {"batch_size": 16, "max_tokens": 8, "top_k": 1, "max_prompt_tokens": 48, "engine": engine, **rollouts}
+    return recipe_of(
         data={"rows": 64},
         training={"steps": 4, "batch_size": 16, "micro_batch_size": 16},
-        rollouts={
-            "batch_size": 16,
-            "max_tokens": 8,
-            "top_k": 1,
-            "engine": "vllm",
-            "ahead": ahead,
-            "max_prompt_tokens": 48,
-        },
+        rollouts=rollouts,
         optimizer={"learning_rate": 3e-3},
         kl={"beta": 0.0},
         ppo={"epochs": 2},
         log={"samples": 16},
         checkpoints={"every": 1},
     )
-    run = Run(tmp_path, start, recipe, rows=rows)
+
+
+def assert_completions_follow(run, start, ahead):
+    """Step n's completions are the greedy ones of the checkpoint before it (ahead: one earlier), not of the start.
+
+    Nearly all: kernels that add up in another order decide a tie now and then.
+    """
     assert len(run.steps) == 4
     fresh = stale = 0.0
     for step in (2, 3, 4):
@@ -67,6 +60,37 @@ def test_completions_follow_the_weights(tmp_path, ahead):
         fresh += agreement(completions, greedy(source, prompts, 8)) / 3
         stale += agreement(completions, greedy(start, prompts, 8)) / 3
     assert fresh > 0.95 and stale < 0.6
+
+
+@pytest.mark.vllm
+@pytest.mark.parametrize("ahead", [0, 1])
+def test_completions_follow_the_weights(tmp_path, ahead):
+    start = resolve_model("demo")
+    rows = generate_training("demo_prompts", {"count": 64, "seed": 1})
+    run = Run(tmp_path, start, recipe_on("vllm", ahead=ahead), rows=rows)
+    assert_completions_follow(run, start, ahead)
+
+
+@pytest.mark.vllm
+def test_a_server_follows_the_weights_and_its_death_is_told(tmp_path, weights_server):
+    """The weights go through a folder, which is empty afterwards; the server is killed in the middle of a last run."""
+    server, url = weights_server
+    start = resolve_model("demo")
+    rows = generate_training("demo_prompts", {"count": 64, "seed": 1})
+    for ahead in (0, 1):
+        folder = tmp_path / f"weights-{ahead}"
+        recipe = recipe_on("vllm_server", server=url, ahead=ahead, weights_folder=str(folder))
+        assert_completions_follow(Run(tmp_path / f"run-{ahead}", start, recipe, rows=rows), start, ahead)
+        assert not list(folder.iterdir())
+
+    class Killing(Run):
+        def saved(self, checkpoint, step):
+            super().saved(checkpoint, step)
+            server.kill()
+
+    with pytest.raises(EngineError, match=rf"the vLLM server at {url} cannot be used: "):
+        Killing(tmp_path / "killed", start, recipe_on("vllm_server", server=url), rows=rows)
+    assert [path.name for path in (tmp_path / "killed" / "checkpoints").iterdir()] == ["checkpoint-1"]
 
 
 def agreement(some, others):
@@ -117,11 +141,3 @@ def test_a_seed_draws_the_same_again():
         assert first != dict(sampler.generate([Draw(draw.prompt, draw.seed + 1) for draw in draws]))
     finally:
         sampler.close()
-
-
-def test_a_server_needs_a_gpu_and_says_so(tiny):
-    pytest.importorskip("vllm")
-    from evalsuite.training.ppo.vllm_sampler import VllmServerSampler
-
-    with pytest.raises(InvalidInput, match="NCCL, which needs a CUDA device"):
-        VllmServerSampler("http://localhost:1", Sampling(), [2], device=torch.device("cpu"), sends=True)
