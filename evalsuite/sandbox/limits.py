@@ -7,7 +7,7 @@ import resource
 
 from evalsuite.sandbox.jobs import Limits
 
-__all__ = ["apply"]
+__all__ = ["apply", "lower"]
 
 _SECONDS_PAST_THE_WATCH = 1  # the zygote's finer clock decides; the kernel's whole seconds are the net below it
 
@@ -25,6 +25,11 @@ def apply(limits: Limits) -> None:
         resource.RLIMIT_MSGQUEUE: 0,
     }
     for which, value in wanted.items():
-        _, hard = resource.getrlimit(which)
-        bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(which, (bound, bound))
+        lower(which, value)
+
+
+def lower(which: int, value: int) -> None:
+    """Bound one resource of this process for good, at ``value`` or where it is bounded already."""
+    _, hard = resource.getrlimit(which)
+    bound = value if hard == resource.RLIM_INFINITY else min(value, hard)
+    resource.setrlimit(which, (bound, bound))

@@ -40,7 +40,9 @@ def require(level: Level, outer: OuterLayer = UNWRAPPED) -> None:
     if outer != UNWRAPPED and not found.works(str(outer)):
         why = "; ".join(layer.detail for layer in found.missing)
         raise InvalidInput(f"sandbox {outer} cannot be used here: {why} ('--sandbox none' does without)")
-    if not found.is_usable or found.level < level:
+    if not found.is_usable:
+        raise InvalidInput(f"programs cannot be run safely here: {'; '.join(map(str, found.missing))}")
+    if found.level < level:
         missing = "; ".join(map(str, found.missing))
         reached = found.level.name.lower()
         where = "this machine" if outer == UNWRAPPED else f"sandbox {outer} on this machine"

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from evalsuite.sandbox import function_tests, linux, stdio_cases, suite_tests
+from evalsuite.sandbox import function_tests, limits, linux, stdio_cases, suite_tests
 from evalsuite.sandbox.forge import Forge, ZygoteFailed
 from evalsuite.sandbox.jobs import FunctionJob, Limits, StdioJob, SuiteJob
 from evalsuite.sandbox.packages import MissingPackage
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str]) -> None:
     plan = json.loads(arguments[0])
     sys.path += plan["packages"]
     sys.argv = [""]
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    limits.lower(resource.RLIMIT_AS, _MEMORY)
     linux.own_orphans()
     linux.hide_memory()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the harness's business

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, Self, get_args
@@ -73,7 +74,7 @@ class SandboxedVerifier(TextVerifier):
     def verify_batch(self, completions: Sequence[str], references: Sequence[Any]) -> list[Verdict]:
         """Return one verdict per completion, in order, judging as many at once as there are processors."""
         pairs = zip(completions, references, strict=True)
-        return map_in_threads(lambda pair: self.verify(*pair), pairs, len(os.sched_getaffinity(0)))
+        return map_in_threads(lambda pair: self.verify(*pair), pairs, _processors())
 
     def resources(self) -> dict[str, str]:
         """Return how far programs are shut in on this machine, inside what, and which Python they run on."""
@@ -121,6 +122,10 @@ class SandboxedVerifier(TextVerifier):
 
     def _outer(self) -> OuterLayer:
         return chosen_outer_layer(self.sandbox)
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1  # elsewhere all there is to say is why not
 
 
 def check_choice(name: str, value: str, valid: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from evalsuite.errors import InvalidInput
 from evalsuite.sandbox import FunctionJob, Isolation, Layer, Level, Limits, SandboxFailed, Service, UnusableTests, probe
 from evalsuite.sandbox import service as service_module
 from evalsuite.sandbox.service import require
+from evalsuite.verifiers import Outcome, load_verifier
 
 JOB = FunctionJob("def f(x):\n    return x + 1", "assert f(1) == 2", "f")
 
@@ -298,6 +299,30 @@ def test_what_is_always_needed() -> None:
     assert {layer.name for layer in probe().layers} == {
         "session", "limits", "unprivileged", "seccomp", "landlock", "namespaces"
     }  # fmt: skip
+
+
+def test_another_system_is_told_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.delattr(os, "sched_getaffinity")
+    other = probe.__wrapped__()
+    monkeypatch.setattr(service_module, "probe", lambda outer: other)
+    with pytest.raises(InvalidInput, match=r"cannot be run safely here: linux: the sandbox needs Linux, not darwin"):
+        require(Level.BASIC)
+    verdicts = load_verifier("code").verify_batch(["def f(): ..."], [{"tests": "f()", "entry_point": "f"}])
+    assert verdicts[0].outcome == Outcome.ERROR and "needs Linux" in verdicts[0].reason
+
+
+BOUNDED = """
+import resource
+from evalsuite.sandbox import FunctionJob, default_service
+resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+print(default_service().run(FunctionJob("def f(): return 1", "assert f() == 1", "f")))
+"""
+
+
+def test_memory_that_is_bounded_already() -> None:
+    said = subprocess.run([sys.executable, "-c", BOUNDED], capture_output=True, text=True, check=True)
+    assert said.stdout.startswith("Report(reason='',")
 
 
 def test_root_without_file_protection_is_refused() -> None:
