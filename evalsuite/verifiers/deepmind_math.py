@@ -18,6 +18,7 @@ LastLine = Literal["ignored", "read"]
 
 # The last full stop is not escaped, as in the benchmark: any character ends the sentence.
 _STATEMENT = re.compile(r"(?i)Therefore, the final answer is (.*?)\. I hope it is correct.")
+_OPENING = re.compile(r"(?i)Therefore, the final answer is ")
 _LOOSE_STATEMENTS = (re.compile(r"the final answer is"), re.compile(r"answer is"))
 _CLOSING = re.compile(r"\s*\.?\s*I hope it is correct.*")
 # The third is meant to be one token; read as an expression, as the benchmark does, it is any of "<", "eot_id" and ">".
@@ -91,11 +92,20 @@ def _last_line(text: str) -> str:
 
 
 def _stated(text: str) -> str | None:
-    statements = _STATEMENT.findall(text)
-    if statements:
-        return str(statements[-1])
+    if (statement := _last_statement(text)) is not None:
+        return statement
     found = next((match for match in (phrase.search(text) for phrase in _LOOSE_STATEMENTS) if match), None)
     return text[found.end() :].strip().partition("\n")[0].removesuffix(".") if found else None
+
+
+def _last_statement(text: str) -> str | None:
+    """Return the last match of ``_STATEMENT``: where an opening has no end in its line, later ones have none either."""
+    statement, position = None, 0
+    while position >= 0 and (opening := _OPENING.search(text, position)):
+        found = _STATEMENT.match(text, opening.start())
+        statement = found.group(1) if found else statement
+        position = found.end() if found else text.find("\n", opening.end())
+    return statement
 
 
 def _clean(answer: str) -> str:

@@ -26,6 +26,8 @@ _THOUSANDS = re.compile(r"([0-9]),([0-9])")
 _SIGNED = re.compile(r"(?:(?<![0-9A-Za-z)\]])-)?(?:[0-9]*\.[0-9]+|[0-9]+)")
 # OLMES 2024-12: the alternation binds weaker than the sign, so only decimals keep theirs.
 _OLMES = re.compile(r"[-+]?[0-9]*\.[0-9]+|[0-9]+")
+_DIGITS = "0123456789"
+_NUMERIC = f"{_DIGITS}+-.,"
 
 _SHOWN = 100
 
@@ -89,5 +91,12 @@ class Gsm8k(TextVerifier):
 
     def _last_number(self, text: str) -> str | None:
         pattern = _SIGNED if self.integer_sign == "kept" else _OLMES
-        numbers = pattern.findall(_THOUSANDS.sub(r"\1\2", text))
+        numbers = pattern.findall(_THOUSANDS.sub(r"\1\2", _last_run(text)))
         return numbers[-1] if numbers else None
+
+
+def _last_run(text: str) -> str:
+    """Return the last digits of ``text`` with the signs and points around them, and the character before those."""
+    end = max(text.rfind(digit) for digit in _DIGITS) + 1
+    start = len(text[:end].rstrip(_NUMERIC))
+    return text[max(0, start - 1) : end]

@@ -141,6 +141,21 @@ def test_bombs(bomb: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert VERIFIER.verify(STATED.format("5 + x"), "x + 5").score == 1
 
 
+OPENING = "Therefore, the final answer is "
+
+
+def test_a_sentence_begun_for_ever_takes_no_time() -> None:
+    began = time.process_time()
+    for text in (OPENING * 10_000, f"I hope it is correct.{OPENING}" * 5_000, ". I hope it is correct." * 10_000):
+        assert VERIFIER.verify(text, "true").score == 0
+    assert time.process_time() - began < 3
+
+
+def test_the_last_of_several_statements_counts() -> None:
+    statements = f"{STATED.format('4')} {STATED.format('5')}\n{OPENING}6\n{STATED.format('7')} {OPENING}8"
+    assert VERIFIER.verify(statements, "7").score == 1
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.text(alphabet=st.sampled_from(list("0123456789+-*/().! ,exyEIj^%$\\'_[]{}é\n"))))
 def test_any_answer(answer: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evalsuite.errors import InvalidInput
-from evalsuite.verifiers import Outcome, load_verifier
+from evalsuite.verifiers import Outcome, gsm8k, load_verifier
 from evalsuite.verifiers.gsm8k import Gsm8k
 
 KEPT, OLMES = Gsm8k(), Gsm8k(integer_sign="dropped")
@@ -94,6 +95,13 @@ def test_the_switch_has_two_positions() -> None:
 @given(st.text())
 def test_no_text_breaks_it(text: str) -> None:
     assert KEPT.verify(text, "5").outcome is not Outcome.ERROR
+
+
+@given(st.text("0159,.-+ ab)$\n", max_size=30))
+@pytest.mark.parametrize(("verifier", "number"), [(KEPT, gsm8k._SIGNED), (OLMES, gsm8k._OLMES)])
+def test_the_last_number_is_that_of_the_whole_text(verifier: Gsm8k, number: re.Pattern[str], text: str) -> None:
+    numbers = number.findall(re.sub(r"([0-9]),([0-9])", r"\1\2", text))
+    assert verifier.verify(text, "5").extracted == (numbers[-1] if numbers else None)
 
 
 @given(st.integers(), st.integers())

@@ -36,7 +36,8 @@ _LETTER = re.compile(r"[a-e]")
 _DECORATION = re.compile(r"\\text ?|[{}()\s.]")
 # Signs and words that make a statement out of a value; SymPy-based checkers take the convenient half of it.
 _STATEMENT = re.compile(
-    r"=|<|>|[?|'’&#‰]|\{\}|\^\{? ?[-+*] ?\}?(?![0-9A-Za-z\\({])|\\\\|\\(?:boxed|fbox|[lc]?dots)(?![A-Za-z])"
+    r"=|<|>|[?|'’&#‰$]|(?<=[0-9])_|\{\}|\^\{? ?[-+*] ?\}?(?![0-9A-Za-z\\({])|\\\\"
+    r"|\\(?:boxed|fbox|[lc]?dots)(?![A-Za-z])"
     r"|\\(?:uparrow|downarrow|oplus|ominus|otimes|odot|star|bullet|tilde|permil)(?![A-Za-z])"
     r"|\\(?:approx|pm|mp|ne|le|ge|sim|in|or|and|text|to|lor|land|not|neg|lnot|[bp]?mod|mid|parallel|perp)(?![A-Za-z])"
     r"|\b(?:or|and|not)\b|(?<!\\)\b[A-Za-z]{3,}[ :]+[A-Za-z]{3,}"
@@ -187,7 +188,7 @@ def _says_several_things(gold: str) -> bool:
 
 def _effort(text: str) -> int:
     """Return how many brackets, powers and commands SymPy would have to work through."""
-    return sum(text.count(sign) for sign in "([{|^\\")
+    return sum(text.count(sign) for sign in "([{|^_\\")
 
 
 def _states_more(gold: str, answer: str) -> bool:

@@ -41,7 +41,8 @@ _PROSE_MONEY = re.compile(r"[0-9][0-9,.]*\s+[A-Za-z]")
 _VALUE = re.compile(r"[0-9\\]|^\(?[A-Za-z]\)?$")
 _ALTERNATIVE = re.compile(r"[\s$*)\]\\.]{0,4},?\s*or\s+(?=[-$\\0-9(])")
 _TAIL = 2000
-_MINERVA = re.compile(r"Final Answer: The final answer is(.*?). I hope it is correct.")
+# From the first opening of a line: if that one has no end, later ones have none either.
+_MINERVA = re.compile(r"(?m:^)(?>.*?Final Answer: The final answer is)(.*?). I hope it is correct.")
 
 
 @dataclass(frozen=True, slots=True)

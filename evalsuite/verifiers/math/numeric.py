@@ -37,7 +37,7 @@ def same_expression(gold: Node, answer: Node) -> Finding:
     """Compare two expressions with or without variables; ``UNDECIDED`` where they cannot be computed."""
     names = variables(gold) | variables(answer)
     if "oo" in names:
-        return Finding.SAME if _signed_infinity(gold) == _signed_infinity(answer) else Finding.VALUE
+        return Finding.SAME if _signed_infinity(gold) == _signed_infinity(answer) != 0 else Finding.VALUE
     rounded = _has_decimal(gold) or _has_decimal(answer)
     # Only what cancels out leaves a trace where zero is meant; e^{-50} is no zero.
     tiny = _TINY if _may_cancel(gold) or _may_cancel(answer) else 0.0
@@ -150,6 +150,7 @@ def _oriented(relation: Relation) -> tuple[str, Node]:
 
 
 def _signed_infinity(node: Node) -> int:
+    """Return 1 or -1 for an infinity, 0 for anything else, calculations with infinities included."""
     match node:
         case Name(text="oo"):
             return 1

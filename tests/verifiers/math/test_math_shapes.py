@@ -28,6 +28,14 @@ def test_right_answers_are_right_in_every_shape():
         assert not refused
 
 
+def test_right_answers_are_right_in_every_sentence():
+    styles = [json.loads(line) for line in (CORPORA / "math_honest_styles.jsonl").read_text("utf-8").splitlines()]
+    assert len(styles) > 80
+    for verifier in (EVAL, REWARD):
+        verdicts = verifier.verify_batch([row["completion"] for row in styles], [row["gold"] for row in styles])
+        assert [row for row, verdict in zip(styles, verdicts, strict=True) if verdict.score != 1] == []
+
+
 def test_no_trap_is_rewarded():
     traps = [json.loads(line) for line in (CORPORA / "math_traps.jsonl").read_text(encoding="utf-8").splitlines()]
     assert len(traps) > 400
@@ -72,6 +80,36 @@ def test_ten_thousand_boxes_that_agree_are_refused_at_once():
     began = time.monotonic()
     assert REWARD.verify(boxes, "5").reason == "ambiguous"
     assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("answer", ["\\infty\\infty", "2\\infty", "\\infty-\\infty", "\\infty\\cdot 0", "5+\\infty"])
+@pytest.mark.parametrize("gold", ["5", "0", "\\sqrt{2}", "x^2+1", "\\infty", "-\\infty"])
+def test_a_calculation_with_infinities_is_no_answer(answer, gold):
+    assert decide(gold, answer, "eval") != "same"
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"), [("x-y", "y-z"), ("(x-y)^2", "(y-z)^2"), ("x+z", "2y"), ("a+c", "2b"), ("xz", "y^2")]
+)
+def test_variables_are_told_apart(gold, answer):
+    assert decide(gold, answer, "eval") != "same"
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [
+        ("concave up when $x<0$, concave down when $x>0$", "concave up when $x>0$, concave down when $x>0$"),
+        ("$48$, $384$", "$48$, $384$, $99$"),
+        ("A=x(500-2x),\\{x\\mid 0\\le x\\le 250\\}", "A=x(500-2x),\\{x\\mid 0\\ge x\\ge 250\\}"),
+        (
+            "C(p)=\\begin{cases}6p & 1\\le p\\le 5\\\\5p & p\\ge 6\\end{cases}",
+            "C(p)=\\begin{cases}6p & 1<p<5\\\\5p & p\\ge 6\\end{cases}",
+        ),
+    ],
+)
+def test_every_part_of_a_reference_counts(gold, answer):
+    assert decide(gold, answer, "eval") != "same"
+    assert decide(gold, gold.replace(" ", "  "), "eval") == "same"
 
 
 def test_an_equation_of_a_curve_is_not_its_right_side():
