@@ -109,19 +109,32 @@ def estimate(recipe: Recipe, machine: Machine) -> Estimate | None:
         return None
     trained = size.parameters if recipe.peft is None else _adapter_parameters(size, recipe.peft)
     width = 2 if recipe.training.dtype == "bfloat16" else 4
+    # Launchers that spread the state keep a copy of 16-bit weights, and their moments, in single precision.
+    moments = 12 if width == 2 and machine.spread else 2 * width
     parts: dict[str, float] = {
         "weights": size.parameters * width,
         "gradients": trained * width,
-        "optimizer": 2 * trained * width,
+        "optimizer": trained * moments,
     }
     for name, learns in other_models(recipe).items():
-        parts[name] = size.parameters * width * (4 if learns else 1)
+        parts[name] = size.parameters * (2 * width + moments if learns else width)
     shared = {"reference", "value"} if "weights" in machine.spread else set()
     for name in parts:
         if name in machine.spread | shared:
             parts[name] /= machine.processes
     parts["activations"] = _activations(recipe, size, on_gpu=machine.gpu is not None)
     return Estimate(size.parameters, trained, parts, machine)
+
+
+def lost_updates(recipe: Recipe, machine: Machine) -> str | None:
+    """Return a warning where weights are updated in 16 bits, and nothing keeps a copy of them in single precision."""
+    if recipe.training.dtype != "bfloat16" or recipe.peft is not None or machine.spread:
+        return None
+    return (
+        f"weights in bfloat16 lose every update below 1/512 of a weight, most of them at learning rate "
+        f"{recipe.optimizer.learning_rate:g}: use accelerate launch with a DeepSpeed or FSDP file, which keep a copy "
+        f"in single precision, or set training.dtype = 'float32'"
+    )
 
 
 def other_models(recipe: Recipe) -> dict[str, bool]:

@@ -122,7 +122,8 @@ class Loop(Table):
     threads: Count | None = None
     """CPU threads; their number changes the last bits of the weights. Default: what torch chooses."""
     dtype: Literal["float32", "bfloat16"] | None = None
-    """Of the weights while they are trained; default ``float32`` (computing in bfloat16 on a GPU)."""
+    """Of the weights while they are trained; default ``float32`` (computing in bfloat16 on a GPU). ``bfloat16`` is for
+    launchers that keep a copy in single precision (DeepSpeed, FSDP): by itself it rounds small updates away."""
     gradient_checkpointing: bool | None = None
     """Recompute activations instead of storing them; default on a GPU yes, on a CPU no."""
 

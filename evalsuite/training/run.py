@@ -20,7 +20,7 @@ from evalsuite.runner.evaluate import data_mirror
 from evalsuite.training.checkpoint import make_provenance, write_card
 from evalsuite.training.data import LoadedData, load_data, prompt_text
 from evalsuite.training.development import count_development_docs, development_tasks
-from evalsuite.training.estimate import estimate, this_machine
+from evalsuite.training.estimate import estimate, lost_updates, this_machine
 from evalsuite.training.folder import TrainingFolder
 from evalsuite.training.library import load_recipe
 from evalsuite.training.lora import require_peft
@@ -144,10 +144,14 @@ def _finish(session: Session, outcome: Outcome) -> None:
 def _say_what_fits(recipe: Recipe, say: Say) -> None:
     """Refuse at once what cannot work here, and say what will."""
     require_packages()
-    found = estimate(recipe, this_machine())
+    machine = this_machine()
+    found = estimate(recipe, machine)
     if found is not None:
         found.require()
         say(found.sentence())
+    lost = lost_updates(recipe, machine)
+    if lost is not None:
+        say(lost)
 
 
 def check_plan(planned: Plan, say: Say) -> Certificate:

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from evalsuite.errors import InvalidInput
-from evalsuite.training.estimate import Machine, estimate, model_size
+from evalsuite.training.estimate import Machine, estimate, lost_updates, model_size
 from evalsuite.training.library import load_recipe
 
 pytest.importorskip("transformers")
@@ -35,15 +35,38 @@ def test_the_state_of_full_fine_tuning_is_four_copies():
     assert not sft.fits
 
 
-def test_processes_share_the_state():
+def test_processes_share_the_state_and_keep_a_copy_in_single_precision():
+    """Weights and gradients in 16 bits, copy and moments in 32, the reference in 16: 2 + 2 + 12 + 2 bytes."""
     found = estimate(load_recipe("tulu3_8b/dpo"), NODE)
-    assert found.state == pytest.approx(10 * LLAMA_8B / 8)
+    assert found.state == pytest.approx(18 * LLAMA_8B / 8)
     assert found.fits
 
 
 def test_ppo_has_a_value_model_that_learns():
     found = estimate(load_recipe("tulu3_8b/rlvr"), NODE)
-    assert found.parts["value"] == pytest.approx(4 * found.parts["reference"])
+    assert found.parts["value"] == pytest.approx(8 * found.parts["reference"])
+
+
+@pytest.mark.parametrize(
+    ("recipe", "changes", "machine", "warned"),
+    [
+        ("tulu3_8b/dpo", {}, LAPTOP, True),
+        ("tulu3_8b/dpo", {}, NODE, False),
+        ("tulu3_8b/dpo", {"peft": {"r": 16}}, LAPTOP, False),
+        ("tulu3_8b/dpo", {"training.dtype": "float32"}, LAPTOP, False),
+        ("demo/sft", {}, LAPTOP, False),
+    ],
+)
+def test_updates_that_would_be_rounded_away_are_told(recipe, changes, machine, warned):
+    said = lost_updates(load_recipe(recipe, changes), machine)
+    assert (said is not None) == warned and (not warned or "learning rate 5e-07" in said)
+
+
+def test_such_updates_are_indeed_lost():
+    torch = pytest.importorskip("torch")
+    weight = torch.full((1000,), 0.02, dtype=torch.bfloat16)
+    assert torch.equal(weight - 5e-7, weight) and torch.equal(weight - 0.02 / 520, weight)
+    assert not torch.equal(weight - 0.02 / 200, weight)
 
 
 def test_adapters_need_little_beside_the_weights():
