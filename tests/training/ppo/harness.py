@@ -67,5 +67,10 @@ class Run:
             raise Stopped
 
 
+def norms(run: Run) -> list[float]:
+    """The norms of both models' gradients, before they are clipped, step by step."""
+    return [step.more["value_model_grad_norm"] for step in run.steps] + [step.grad_norm for step in run.steps]
+
+
 class Stopped(Exception):
     """The run was interrupted on purpose."""

@@ -14,6 +14,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from evalsuite.errors import EvalsuiteError, InvalidRecipe  # noqa: E402
+from evalsuite.training.ppo.learner import Learner  # noqa: E402
 from evalsuite.training.ppo.state import load_progress  # noqa: E402
 from evalsuite.verifiers.base import TextVerifier  # noqa: E402
 from evalsuite.verifiers.verdict import Verdict  # noqa: E402
@@ -68,14 +69,34 @@ def test_a_run_reports_every_step_and_leaves_a_checkpoint_that_loads(tiny, tmp_p
     assert run.samples[0]["prompt"].startswith("Q: What is") and "completion" in run.samples[0]
 
 
-def test_the_first_update_sees_ratios_of_one(tiny, tmp_path):
+@pytest.mark.parametrize("temperature", [1.0, 0.5])
+def test_the_first_update_sees_ratios_of_one(tiny, tmp_path, temperature):
     """One epoch of one minibatch: sampled, measured and updated policies are one, or something leaks between them."""
-    recipe = recipe_of(training={"steps": 1, "batch_size": 8}, ppo={"epochs": 1})
+    rollouts = {"temperature": temperature}
+    recipe = recipe_of(training={"steps": 1, "batch_size": 8}, ppo={"epochs": 1}, rollouts=rollouts)
     (step,) = Run(tmp_path, tiny, recipe).steps
     assert step.more["ratio"] == pytest.approx(1, abs=1e-5)
     assert step.more["policy_change"] == pytest.approx(0, abs=1e-9)
     assert step.kl == pytest.approx(0, abs=1e-5)
     assert step.more["clip_fraction"] == 0
+
+
+def test_every_update_has_its_place_in_the_schedule(tiny, tmp_path, monkeypatch):
+    """Two steps of two epochs of two minibatches: eight updates, and the optimizer takes what the schedule says."""
+    used: dict[str, list[float]] = {"policy": [], "value model": []}
+    original = Learner.descend
+
+    def noted(self, *arguments):
+        found = original(self, *arguments)
+        used[self.name].append(self.optimizer.param_groups[0]["lr"])
+        return found
+
+    monkeypatch.setattr(Learner, "descend", noted)
+    optimizer = {"learning_rate": 8e-4, "warmup_ratio": 0.25, "schedule": "linear"}
+    Run(tmp_path, tiny, recipe_of(training={"steps": 2}, optimizer=optimizer, value={"learning_rate": 8e-3}))
+    shares = [0, 1 / 2, 1, 5 / 6, 4 / 6, 3 / 6, 2 / 6, 1 / 6]
+    assert used["policy"] == pytest.approx([8e-4 * share for share in shares])
+    assert used["value model"] == pytest.approx([8e-3 * share for share in shares])
 
 
 def test_the_same_seed_gives_the_same_run_and_another_one_another(tiny, tmp_path):
