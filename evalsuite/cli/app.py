@@ -33,6 +33,9 @@ __all__ = ["app", "main"]
 # Typer bundles its parser; this is the base of every mistake in the arguments.
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
+_INTERRUPTED = 130
+"""What Typer, from some version on, returns in place of Ctrl-C."""
+
 app = typer.Typer(
     name="evalsuite",
     help="Evaluate language models, and train them on the same verifiers.",
@@ -82,8 +85,7 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         say_error(str(problem))
         return problem.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        say_error("interrupted")
-        return 1
+        code = _INTERRUPTED
     except BrokenPipeError:
         # The reader left (`| head`): point stdout at nothing so that the interpreter's last flush stays silent.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -92,6 +94,9 @@ def _run(arguments: list[str], *, debug: bool) -> int:
         if debug:
             raise
         say_error(_unexpected(problem))
+        return 1
+    if code == _INTERRUPTED:
+        say_error("interrupted")
         return 1
     return code if isinstance(code, int) else 0
 

@@ -82,8 +82,9 @@ def test_the_look_is_written_down_before_the_model_is_asked(ask, tmp_path, monke
 
     monkeypatch.setattr("evalsuite.runner.scripted.FakeEngine", Interrupted)
     code, _, err = ask("--unseen-reason", "r", "--ledger", tmp_path / "here.jsonl")
-    assert code != 0
+    assert code == 1
     assert "interrupted: 0 of 3 requests" in err
+    assert err.endswith("evalsuite: interrupted\n")
 
 
 def test_a_ledger_that_cannot_be_written_stops_the_run(ask, tmp_path):
