@@ -82,9 +82,11 @@ class Session:
             raise EvalsuiteError(f"the loss is {step.loss} at step {step.step}: lower optimizer.learning_rate")
 
     def keep_samples(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Append completions to ``samples.jsonl``."""
-        if is_main_process() and self.recipe.log.samples:
-            append_rows(self.folder.samples, [{"step": step, **row} for row in rows[: self.recipe.log.samples]])
+        """Append some completions to ``samples.jsonl``, from all over the batch: those of one prompt stand together."""
+        wanted = self.recipe.log.samples
+        if is_main_process() and wanted:
+            apart = max(1, len(rows) // wanted)
+            append_rows(self.folder.samples, [{"step": step, **row} for row in rows[::apart][:wanted]])
 
     def saved(self, checkpoint: Path, step: int) -> None:
         """Complete a checkpoint; see :class:`evalsuite.training.stage.Context`."""

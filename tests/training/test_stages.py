@@ -199,6 +199,7 @@ def test_grpo_reports_what_users_look_at(tmp_path):
     samples = read_rows(folder / "samples.jsonl")
     assert {"step", "prompt", "completion", "reward"} <= samples[0].keys()
     assert [row["step"] for row in samples] == [1] * 4 + [2] * 4 + [3] * 4
+    assert len({json.dumps(row["prompt"]) for row in samples}) >= 5  # a step has two prompts with eight answers each
 
 
 @pytest.mark.slow
