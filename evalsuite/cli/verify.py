@@ -100,6 +100,7 @@ def _judging(
     from evalsuite.runner.evaluate import data_mirror
     from evalsuite.runner.verify import references_in_line, references_of_task
     from evalsuite.tasks.model import Metric
+    from evalsuite.verifiers.base import LogLikelihoodVerifier
     from evalsuite.verifiers.isolated import load_bounded
     from evalsuite.verifiers.judged import ModelGraded
 
@@ -107,6 +108,8 @@ def _judging(
     judge = load_bounded(name, {**given, **params})
     if isinstance(judge, ModelGraded):
         raise InvalidInput(f"verifier {name!r} asks a judge model: 'evalsuite run' and 'evalsuite score' have --judge")
+    if isinstance(judge, LogLikelihoodVerifier):
+        raise InvalidInput(f"verifier {name!r} judges a model's log-probabilities, not completions")
     if task is None:
         return judge, references_in_line, Metric()
     return judge, references_of_task(task, data_mirror(data)), task.metric
@@ -124,14 +127,14 @@ def _look(task: Task | None, completions: Path, reason: str | None, ledger: Path
 
 @contextmanager
 def _reading(path: Path) -> Iterator[TextIO]:
-    """Open a file or stdin; bytes that are not UTF-8 become replacement characters."""
+    """Open a file or stdin; a byte order mark is skipped, bytes that are not UTF-8 become replacement characters."""
     if str(path) == "-":
         if isinstance(sys.stdin, TextIOWrapper):
-            sys.stdin.reconfigure(encoding="utf-8", errors="replace", newline="\n")
+            sys.stdin.reconfigure(encoding="utf-8-sig", errors="replace", newline="\n")
         yield sys.stdin
         return
     try:
-        file = path.open(encoding="utf-8", errors="replace", newline="\n")
+        file = path.open(encoding="utf-8-sig", errors="replace", newline="\n")
     except OSError as problem:
         raise InvalidInput(f"{path} cannot be read: {problem.strerror}") from problem
     with file:
@@ -140,8 +143,10 @@ def _reading(path: Path) -> Iterator[TextIO]:
 
 @contextmanager
 def _writing(path: Path | None) -> Iterator[TextIO]:
-    """Open a file or stdout."""
+    """Open a file or stdout; JSON is UTF-8 wherever it goes."""
     if path is None:
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
         yield sys.stdout
         sys.stdout.flush()
         return

@@ -63,7 +63,7 @@ def references_of_task(task: Task, mirror: Path | None) -> ReferenceOf:
         if "id" not in record:
             raise LookupError("no 'id' in the line")
         doc_id = str(record["id"])
-        doc = by_id.get((str(record.get("subtask", "")), doc_id)) or by_request.get(doc_id)
+        doc = by_id.get((str(record.get("subtask") or ""), doc_id)) or by_request.get(doc_id)
         if doc is None:
             raise LookupError(f"{task.name} has no doc {doc_id!r}")
         return render_target(task, doc.row)
@@ -73,7 +73,7 @@ def references_of_task(task: Task, mirror: Path | None) -> ReferenceOf:
 
 def _verified(line: str, verifier: Verifier[Any], reference_of: ReferenceOf, metric: Metric) -> dict[str, Any]:
     try:
-        record = json.loads(line)
+        record = json.loads(line.rstrip("\r\n"))
     except (ValueError, RecursionError) as problem:
         return _with_verdict({}, Verdict.error(f"bad_line: not JSON: {problem}"))
     if not isinstance(record, dict):
@@ -101,6 +101,9 @@ def _with_verdict(record: dict[str, Any], verdict: Verdict) -> dict[str, Any]:
 
 
 def _with_verdicts(record: dict[str, Any], verdicts: list[Verdict], metric: Metric) -> dict[str, Any]:
+    if metric.name == "pass_at_k" and len(verdicts) < metric.k:
+        reason = f"bad_line: pass@{metric.k} needs at least {metric.k} completions, not {len(verdicts)}"
+        return _with_verdict(record, Verdict.error(reason))
     value = doc_value(metric, verdicts)
     outcome = Outcome.ERROR if value is None else Verdict.graded(value).outcome
     return {

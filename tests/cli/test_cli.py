@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -79,6 +80,7 @@ def test_list_shows_every_task_and_json_is_all_of_stdout(cli):
         (["verify", "nothing.jsonl", "--verifier", "gsm8kk"], "unknown verifier 'gsm8kk': did you mean gsm8k?"),
         (["verify", "nothing.jsonl", "--verifier", "math", "--param", "mood=eval"], "did you mean mode?"),
         (["verify", "nothing.jsonl"], "either --verifier NAME or --task NAME"),
+        (["verify", "nothing.jsonl", "--verifier", "mc2"], "judges a model's log-probabilities, not completions"),
         (["verify", "nothing.jsonl", "--verifier", "os:abort"], "is not a subclass of evalsuite.verifiers.Verifier"),
         (["verify", "nothing.jsonl", "--verifier", "length", "--param", "minimum=x"], "minimum must be of type int"),
         (["list", "gsm8k", "--suite", "unseen"], "give a task or a suite, not both"),
@@ -260,11 +262,14 @@ def test_verify_never_overwrites_its_input(cli, tmp_path):
 def test_verify_survives_odd_text_and_odd_numbers(tmp_path):
     given = tmp_path / "in.jsonl"
     given.write_bytes(
-        b'{"completion": "\\ud83d 18", "reference": "18"}\n{"completion": "18", "big": ' + b"9" * 5000 + b"}\n\xff\n"
+        b'\xef\xbb\xbf{"completion": "\\ud83d \xc3\xa9 18", "reference": "18"}\n{"completion": "18", "big": '
+        + b"9" * 5000
+        + b"}\n\xff\n"
     )
     command = [sys.executable, "-m", "evalsuite", "verify", "--verifier", "gsm8k"]
     for arguments, stdin in (([str(given)], b""), (["-"], given.read_bytes())):
-        ended = subprocess.run([*command, *arguments], input=stdin, capture_output=True, check=False)
+        ascii_only = os.environ | {"PYTHONIOENCODING": "ascii"}
+        ended = subprocess.run([*command, *arguments], input=stdin, capture_output=True, check=False, env=ascii_only)
         assert ended.returncode == 3, ended.stderr
         lines = [json.loads(line) for line in ended.stdout.decode("utf-8").splitlines()]
         assert [line["outcome"] for line in lines] == ["correct", "error", "error"]
