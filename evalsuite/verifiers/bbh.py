@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -109,27 +110,40 @@ class Bbh(TextVerifier):
     def _extracted(self, text: str, form: str) -> str:
         if self.version == "v0":
             return (first_hit(_V0, text) or "").strip(".")
-        found = (first_hit(_v1_patterns(form, self.lone_letter, self.word_marks), text) or "").strip()
+        said, loosely_said, anywhere = _v1_patterns(form, self.lone_letter, self.word_marks)
+        found = first_hit(said, text)
+        if found is None:
+            found = first_hit(loosely_said, _up_to_last_answers(anywhere[-1].regex, text))
+        if found is None:
+            found = first_hit(anywhere, text) or ""
+        found = found.strip()
         # The reference implementation also peels dollars, stars and quotes off; no form has any.
         return f"({found})" if form == "letter" and len(found) == 1 else found
 
 
 @lru_cache
-def _v1_patterns(form: str, lone_letter: LoneLetter, word_marks: WordMarks) -> tuple[Pattern, ...]:
+def _v1_patterns(form: str, lone_letter: LoneLetter, word_marks: WordMarks) -> tuple[tuple[Pattern, ...], ...]:
+    """Return what is tried in turn: the answer right after its phrase, the first one after it, any."""
     answer = FORMS[form].regex
     if form == "words" and word_marks == "kept":
         answer = f"[a-z{_MARKS} ]+"
     lone = [r"\b([A-Z])\b"] if form == "letter" and lone_letter == "found" else []
-    regexes = [
-        rf"(?i)So the answer is ({answer})\.?",
-        rf"(?i)answer is ({answer})",
-        rf"(?i)answer:.*?({answer})",
-        rf"(?i)answer\b.*?({answer})",
-        f"({answer})",
-        *lone,
-        f"(?i)({answer})",
-    ]
-    return tuple(Pattern(regex, "last") for regex in regexes)
+    groups = (
+        [rf"(?i)So the answer is ({answer})\.?", rf"(?i)answer is ({answer})"],
+        [rf"(?i)answer:.*?({answer})", rf"(?i)answer\b.*?({answer})"],
+        [f"({answer})", *lone, f"(?i)({answer})"],
+    )
+    return tuple(tuple(Pattern(regex, "last") for regex in group) for group in groups)
+
+
+def _up_to_last_answers(regex: str, text: str) -> str:
+    """Cut off what follows the last answer of each line: from there on the word "answer" is searched one in vain.
+
+    A model that says nothing but "answer:" would otherwise have each of them search the rest of the line.
+    """
+    return "\n".join(
+        line[: max((match.end() for match in re.finditer(regex, line)), default=0)] for line in text.split("\n")
+    )
 
 
 def _read(reference: Any) -> tuple[str, str]:

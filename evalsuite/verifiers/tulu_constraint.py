@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from evalsuite.verifiers.base import BadReference, TextVerifier
+from evalsuite.verifiers.instructions.language import detect_language
 from evalsuite.verifiers.segments import final_segment
 from evalsuite.verifiers.verdict import Verdict
 
@@ -85,13 +86,7 @@ def _has_letter_so_often(text: str, letter: str, count: int) -> bool:
 
 
 def _is_in_language(text: str, language: str) -> bool:
-    from langdetect import DetectorFactory, LangDetectException, detect
-
-    DetectorFactory.seed = 0
-    try:
-        return bool(detect(text) == language)
-    except LangDetectException:  # nothing in it is a word of any language
-        return False
+    return detect_language(text) == language
 
 
 def _has_divided_paragraphs(text: str, count: int) -> bool:
@@ -119,6 +114,16 @@ def _has_paragraph_with_first_word(text: str, count: int, first_word: str, i: in
 def _has_postscript(text: str, postscript_marker: str) -> bool:
     _, marker, said = text.partition(postscript_marker)
     return bool(marker and said.strip())
+
+
+def _has_placeholders(text: str, count: int) -> bool:
+    # Cut behind the last closing bracket, or each opening one after it would search the rest of its line.
+    lines = (line[: line.rfind("]") + 1] for line in text.split("\n"))
+    return sum(len(re.findall(r"\[.*?\]", line)) for line in lines) >= count
+
+
+def _has_title(text: str) -> bool:
+    return any(">>" in line.partition("<<")[2] for line in text.split("\n"))
 
 
 def _has_bullets(text: str, count: int) -> bool:
@@ -159,9 +164,9 @@ _RULES: Mapping[str, Callable[..., bool]] = MappingProxyType(
         "verify_sentence_constraint": _has_sentences,
         "validate_paragraphs": _has_paragraph_with_first_word,
         "verify_postscript": _has_postscript,
-        "validate_placeholders": lambda text, count: len(re.findall(r"\[.*?\]", text)) >= count,
+        "validate_placeholders": _has_placeholders,
         "verify_bullet_points": _has_bullets,
-        "validate_title": lambda text: re.search(r"<<.*?>>", text) is not None,
+        "validate_title": _has_title,
         "validate_choice": _is_a_choice,
         "validate_highlighted_sections": lambda text, count: len(re.findall(r"\*.*?\*", text)) >= count,
         "validate_sections": _has_sections,

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
+import re
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evalsuite.errors import InvalidInput
 from evalsuite.verifiers import Outcome, load_verifier
@@ -96,3 +101,44 @@ def test_other_references_are_errors(reference):
 def test_impossible_parameters_are_users_mistakes(params):
     with pytest.raises(InvalidInput, match=r"must be one of"):
         load_verifier("bbh", **params)
+
+
+PIECES = [
+    "answer",
+    "Answer:",
+    " is ",
+    "So the answer is ",
+    "(A)",
+    "B",
+    "a b",
+    "True",
+    "no",
+    "-5",
+    "]",
+    "> ",
+    "\n",
+    "\u00e9",
+]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@given(text=st.lists(st.sampled_from(PIECES), max_size=12).map("".join))
+def test_the_first_expression_that_matches_anywhere_decides(form, text):
+    answer = "[a-z'& ]+" if form == "words" else FORMS[form].regex
+    regexes = [rf"(?i)So the answer is ({answer})", rf"(?i)answer is ({answer})", rf"(?i)answer:.*?({answer})"]
+    regexes += [rf"(?i)answer\b.*?({answer})", f"({answer})", r"\b([A-Z])\b", f"(?i)({answer})"]
+    if form != "letter":
+        regexes.pop(-2)
+    matches = next((found for regex in regexes if (found := re.findall(regex, text))), [""])
+    found = matches[-1].strip()
+    expected = f"({found})" if form == "letter" and len(found) == 1 else found
+    reference = {"answer": FORMS[form].examples[0], "form": form}
+    assert (CORRECTED.verify(text, reference).extracted or "") == expected
+
+
+@pytest.mark.parametrize("form", ["letter", "count", "brackets"])
+@pytest.mark.parametrize("unit", ["answer: ", "answer ", "Answer:"])
+def test_a_megabyte_of_announcements_is_read_at_once(form, unit):
+    began = time.process_time()
+    CORRECTED.verify(unit * (1_000_000 // len(unit)), {"answer": FORMS[form].examples[0], "form": form})
+    assert time.process_time() - began < 3

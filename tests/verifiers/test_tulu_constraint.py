@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
+import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from evalsuite.verifiers.registry import load_verifier
 
@@ -65,3 +69,22 @@ def test_saying_nothing_follows_no_rule(text):
 def test_a_reference_that_makes_no_sense_is_an_error_and_no_zero(reference):
     verdict = load_verifier("tulu_constraint").verify("text", reference)
     assert verdict.outcome == "error" and verdict.score is None
+
+
+@given(text=st.text("[]<>a\n", max_size=30), count=st.integers(0, 4))
+def test_placeholders_and_titles_are_what_the_expressions_of_the_rules_find(text, count):
+    verifier = load_verifier("tulu_constraint")
+    said = text.strip() or "a"
+    placeholders = {"func_name": "validate_placeholders", "N": count}
+    assert verifier.verify(said, placeholders).score == (len(re.findall(r"\[.*?\]", said)) >= count)
+    title = {"func_name": "validate_title"}
+    assert verifier.verify(said, title).score == (re.search(r"<<.*?>>", said) is not None)
+
+
+@pytest.mark.parametrize("unit", ["[", "<<", "*", "a. ", "A ", "\n", "******"])
+def test_a_megabyte_of_anything_is_read_at_once(unit):
+    verifier = load_verifier("tulu_constraint")
+    began = time.process_time()
+    for rule, _, _ in CASES:
+        verifier.verify(unit * (1_000_000 // len(unit)), rule)
+    assert time.process_time() - began < 10
