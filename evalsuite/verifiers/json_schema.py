@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -98,12 +98,24 @@ def _schema(reference: Any) -> Any:
 
 @dataclass(frozen=True)
 class _Checker:
-    """Checks values against subschemas of ``root``, which local references point into."""
+    """Checks values against subschemas of ``root``, which local references point into.
+
+    Both live as long as a check, so what was said of a pair is remembered by identity: a recursive schema with
+    alternatives would else look at a deeply nested value again and again, twice as often with every level.
+    """
 
     root: Any
+    _said: dict[tuple[int, int], str] = field(default_factory=dict)
 
     def broken(self, value: Any, schema: Any, depth: int) -> str:
         """Return the first keyword that ``value`` breaks, or ``""``."""
+        pair = id(value), id(schema)
+        said = self._said.get(pair)
+        if said is None:
+            said = self._said[pair] = self._first_broken(value, schema, depth)
+        return said
+
+    def _first_broken(self, value: Any, schema: Any, depth: int) -> str:
         if depth > _MAX_DEPTH:
             raise BadReference("the schema or the value nests too deeply")
         if isinstance(schema, bool):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from types import MappingProxyType
 
 import pytest
@@ -141,3 +142,12 @@ def test_many_items_are_compared_in_linear_time() -> None:
 def test_values_nested_too_deeply_are_no_defect() -> None:
     text = "[" * 900 + "]" * 900
     assert JsonSchema().verify(f"[{text}, {text}]", {"uniqueItems": True}).outcome is Outcome.INCORRECT
+
+
+def test_alternatives_that_recurse_take_no_longer_with_every_level():
+    """Without remembering, this value would be looked at 2 ** 24 times."""
+    kinds = [{"properties": {"child": {"$ref": "#"}, "kind": {"const": kind}}} for kind in "ab"]
+    value = json.loads('{"child":' * 24 + '{"kind":"c"}' + ',"kind":"a"}' * 24)
+    began = time.process_time()
+    assert JsonSchema().verify(json.dumps(value), {"anyOf": kinds}).reason == "anyOf"
+    assert time.process_time() - began < 1
