@@ -89,6 +89,12 @@ class Verifier(ABC, Generic[Completion]):
 class TextVerifier(Verifier[str]):
     """Judges the text of a completion."""
 
+    def verify(self, completion: str, reference: Any) -> Verdict:
+        """Return the verdict on one completion; what is no text is an error, and not the verifier's."""
+        if not isinstance(completion, str):
+            return Verdict.error(f"bad_completion: a text is needed, not {type(completion).__name__}")
+        return super().verify(completion, reference)
+
 
 class LogLikelihoodVerifier(Verifier[Sequence[float]]):
     """Judges the summed log-probabilities (natural log) that a model gave to each candidate continuation."""

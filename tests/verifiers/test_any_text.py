@@ -54,3 +54,15 @@ def test_any_text_gets_a_verdict(name, params, reference, text):
     verdict = load_verifier(name, **params).verify(text, reference)
     assert isinstance(verdict, Verdict)
     assert verdict.outcome is not Outcome.ERROR, verdict.reason
+
+
+@pytest.mark.parametrize(("name", "params", "reference"), VERIFIERS, ids=[f"{row[0]}-{row[1]}" for row in VERIFIERS])
+def test_what_is_no_text_is_an_error_and_leaves_the_others_alone(name, params, reference):
+    verifier = load_verifier(name, **params)
+    given = [None, "", 5, b"18", ["18"], float("nan"), {}]
+    verdicts = verifier.verify_batch(given, [reference] * len(given))
+    assert verdicts[1] == verifier.verify("", reference)
+    for completion, verdict in zip(given, verdicts, strict=True):
+        if not isinstance(completion, str):
+            assert verdict.reason == f"bad_completion: a text is needed, not {type(completion).__name__}"
+            assert verdict.score is None
