@@ -51,9 +51,15 @@ def encode(rows: Sequence[Row], tokenizer: PromptTokenizer, recipe: PpoRecipe) -
     Rows whose prompts are too long are left out, with a warning.
 
     Raises:
-        InvalidRecipe: no prompt fits.
+        InvalidRecipe: no prompt fits, or the longest one and the longest completion do not fit together.
     """
-    limit = recipe.rollouts.max_prompt_tokens or tokenizer.checkpoint.context - recipe.rollouts.max_tokens
+    context, longest = tokenizer.checkpoint.context, recipe.rollouts.max_tokens
+    limit = recipe.rollouts.max_prompt_tokens or max(1, context - longest)
+    if limit + longest > context:
+        raise InvalidRecipe(
+            f"prompts of {limit} and completions of {longest} tokens do not fit into the model's context of {context}: "
+            f"lower rollouts.max_tokens or rollouts.max_prompt_tokens"
+        )
     written = [_prompt(row["prompt"]) for row in rows]
     encoded = tokenizer.encode_prompts(written)
     prompts = [

@@ -266,6 +266,18 @@ def test_prompts_that_are_too_long_are_left_out(tiny, tmp_path, caplog):
         Run(tmp_path / "none", tiny, recipe_of(rollouts={"max_prompt_tokens": 1}), rows=long)
 
 
+@pytest.mark.parametrize(
+    ("rollouts", "said"),
+    [
+        ({"max_tokens": 500}, "prompts of 1 and completions of 500 tokens do not fit into the model's context of 128"),
+        ({"max_tokens": 100, "max_prompt_tokens": 29}, "prompts of 29 and completions of 100 tokens do not fit"),
+    ],
+)
+def test_lengths_beyond_the_models_context_are_refused(tiny, tmp_path, rollouts, said):
+    with pytest.raises(InvalidRecipe, match=said):
+        Run(tmp_path, tiny, recipe_of(rollouts=rollouts))
+
+
 FULL_DISK = """
 import resource, signal, sys
 from pathlib import Path
