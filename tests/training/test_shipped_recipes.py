@@ -96,6 +96,13 @@ def test_the_last_ablation_is_the_whole_recipe():
         assert last.content_hash == whole.content_hash
 
 
+@pytest.mark.parametrize("folder", ["apps", "code_contests"])
+def test_pairs_of_programs_have_the_data_sets_solution_to_prefer(folder):
+    """Training spec §2.2: it is the better one of a pair where no sample passes the tests."""
+    recipe = load_recipe(f"dpo_vs_ppo/{folder}/iterative_dpo")
+    assert recipe.samples.gold in recipe.data.columns
+
+
 PAPERS = sorted(
     path
     for folder in ("tulu3_8b", "tulu3_70b", "dpo_vs_ppo")
