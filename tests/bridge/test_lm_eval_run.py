@@ -277,9 +277,13 @@ def test_a_group_of_ones_own_finds_its_members_beside_it(own_tasks: Path, run) -
         run(f"lm-eval/{own_tasks}/wrong.yaml")
 
 
-def test_names_and_tags_of_ones_own_are_found_in_the_folder_that_is_named(own_tasks: Path, run) -> None:
-    included = {"lm_eval.include_path": str(own_tasks)}
+def test_names_and_tags_of_ones_own_are_found_in_the_folder_that_is_named(own_tasks: Path, run, monkeypatch) -> None:
+    monkeypatch.chdir(own_tasks.parent)
+    included = {"lm_eval.include_path": own_tasks.name}
     results = run("lm-eval/my_group", "lm-eval/my_tag", overrides=included)
+    monkeypatch.chdir("/")
+    assert rescore(RunFolder(results.folder)).complete, "wherever the folder was named from"
+    monkeypatch.chdir(own_tasks.parent)
     assert [task.task for task in results.tasks] == ["lm-eval/my_group", "lm-eval/my_a", "lm-eval/my_b"]
     with pytest.raises(InvalidInput, match="did you mean my_tag"):
         run("lm-eval/my_tags", overrides=included)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from evalsuite.errors import InvalidInput
 from evalsuite.tasks.keys import set_key
@@ -34,7 +35,7 @@ class LmEvalOptions(BaseModel):
     """Changes to the tasks' ``generation_kwargs``: ``lm_eval.gen_kwargs.max_gen_toks=1024``."""
     metric: str | None = None
     """The score of a task that has several metrics: ``"acc_norm"``, ``"exact_match,flexible-extract"``."""
-    include_path: str | None = None
+    include_path: Annotated[str, AfterValidator(lambda path: str(Path(path).resolve()))] | None = None
     """A folder with task files of one's own: their names, groups and tags go before lm-eval's."""
     fewshot_seed: int = 1234
     """Seed of the exemplars' choice."""
