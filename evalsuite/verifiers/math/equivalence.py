@@ -44,7 +44,11 @@ _STATEMENT = re.compile(
 )
 
 
-_SENTENCE = re.compile(r"\\begin ?\{cases\}|\\text ?\{[^{}]*[A-Za-z]{2} [A-Za-z]{2}")
+_SENTENCE = re.compile(
+    r"\\begin ?\{cases\}|\\text ?\{[^{}]*[A-Za-z]{2} [A-Za-z]{2}"
+    r"|(?<![\\A-Za-z])[A-Za-z]{2,}(?: [A-Za-z]{2,}){2}|[^\x00-\x7f]"
+)
+_WORDS_WITHIN = re.compile(r"\\text(?! ?\{[^{}]*\}$)")
 _ORDERED = re.compile(r"[<>]|\\[lg]e(?![A-Za-z])")
 
 
@@ -182,8 +186,8 @@ def _is_hopeless(gold: str, answer: str) -> bool:
 def _says_several_things(gold: str) -> bool:
     """Return whether ``gold`` is prose, or has cases or conditions: SymPy-based checkers read one part of those."""
     conditions = ",;:" if _ORDERED.search(gold) else ""
-    several = any(sign in gold for sign in conditions) or ("\\text" in gold and ("=" in gold or bool(conditions)))
-    return several or _SENTENCE.search(gold) is not None
+    worded = _WORDS_WITHIN.search(gold) is not None and ("=" in gold or bool(conditions))
+    return worded or any(sign in gold for sign in conditions) or _SENTENCE.search(gold) is not None
 
 
 def _effort(text: str) -> int:

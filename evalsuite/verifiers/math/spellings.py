@@ -87,7 +87,7 @@ _COMMANDS = frozenset().union(*(commands for commands, _, _ in _SPELLINGS))
 _PLAIN_SPELLINGS = tuple(
     (needle, re.compile(pattern), replacement)
     for needle, pattern, replacement in (
-        ("**", r"(?<=[A-Za-z0-9)])\*\*(?=[0-9(-])(?!.*\*\*)", "^"),
+        ("**", r"(?<=[A-Za-z0-9)])\*\*(?=[0-9(-])", "^"),
         ("x", r"(?<=[0-9]) ?(?:\\text ?\{ ?)?x(?: ?\})? ?(?=10 ?\^)", r"\\times "),
         ("ty-", r"^([A-Za-z]{3,5}ty-[a-z]{3,5})$", r"\\text{\1}"),
         ("^", r"(?<=[0-9])\^(?:\{ ?(?:\\text ?\{ ?o ?\}|o) ?\}|o)(?![A-Za-z])", r"^\\circ "),

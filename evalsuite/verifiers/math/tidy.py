@@ -66,7 +66,7 @@ def tidy(text: str) -> str:
         text = _formulas(text)
     if "\\" in text or "{,}" in text or "~" in text:
         text = _commands(text)
-    text = respell(text)
+    text = respell(text.rstrip(" ."))
     text = _UNEQUAL.sub(r"\\ne ", _SEPARATING_COMMA.sub(";", text))
     text = _SPACE.sub(" ", text).strip()
     text = _unwrapped(text)
