@@ -14,6 +14,7 @@ __all__ = ["Closed", "Descriptors", "Malformed", "TooLarge", "Wire", "receive_da
 _HEADER: Final = 8
 _DATAGRAM: Final = 65536
 _CHUNK: Final = 1 << 20
+_to_json: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Closed(Exception):
@@ -85,7 +86,7 @@ class Wire:
 
     def send(self, message: Any) -> None:
         """Send one message; raise :class:`Closed` when nobody listens."""
-        body = json.dumps(message, separators=(",", ":")).encode()
+        body = _to_json(message).encode()
         try:
             self._end.sendall(len(body).to_bytes(_HEADER, "big") + body)
         except OSError as error:

@@ -16,6 +16,7 @@ import sys
 import threading
 from typing import TextIO
 
+from evalsuite.sandbox import fork_handlers
 from evalsuite.sandbox.confinement import Confinement
 from evalsuite.sandbox.jobs import Limits
 from evalsuite.sandbox.raised import answer
@@ -37,6 +38,8 @@ def run(descriptors: list[int], bounds: Limits, confinement: Confinement) -> Non
         wire.send({"failed": str(error)})
         os._exit(1)
     wire.send({"ready": None})
+    if bounds.processes:
+        fork_handlers.catch_up()
     gc.enable()
     sys.dont_write_bytecode = True
     _seed()

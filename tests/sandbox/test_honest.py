@@ -370,6 +370,22 @@ def f():
     with multiprocessing.get_context("fork").Pool(2) as pool:
         return pool.map(square, [1, 2, 3])
 """
+FORK_WITH_THREADS = """
+import logging, multiprocessing, random, threading
+def square(x):
+    logging.warning("%s", x)
+    return x * x
+def f():
+    waiting = threading.Event()
+    thread = threading.Thread(target=waiting.wait)
+    thread.start()
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        found = pool.map(square, [1, 2])
+        pool.close()
+        pool.join()
+    waiting.set()
+    return found
+"""
 SHELL = """
 import os, subprocess, sys, threading
 def f():
@@ -403,6 +419,7 @@ def at_full_isolation() -> Iterator[Service]:
     ("program", "tests", "allowed"),
     [
         (POOL, "assert f() == [1, 4, 9]", Limits(processes=4)),
+        (FORK_WITH_THREADS, "assert f() == [1, 4]", Limits(processes=4)),
         (SHELL, "assert f() == ('3\\n', '2\\n')", Limits(processes=4)),
         (TALK, "assert f() == b'hello'", Limits(loopback=True)),
     ],
