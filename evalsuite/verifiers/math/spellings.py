@@ -28,6 +28,13 @@ _MEANT: Final = MappingProxyType(
     | {f"\\{name}": f"\\{name} " for name in ("pi", "infty", "theta", "alpha", "beta")}
     | {"negative": "-", "minus": "-", "infinity": "\\infty ", "Infinity": "\\infty "}
 )
+# Answers in words alone that have a sign.
+_SIGNS: Final = MappingProxyType(
+    dict.fromkeys(("all real numbers", "all reals", "the real numbers", "real numbers"), r"(-\infty,\infty)")
+    | dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions", "empty set"), r"\emptyset")
+    | {"negative infinity": r"-\infty", "dne": r"\text{does not exist}"}
+)
+_WORDS_ALONE = re.compile(r"(?:\\text ?\{)? ?([A-Za-z ]+?) ?\.?\}?\.?")
 _FRACTIONS: Final = str.maketrans(
     {
         sign: f"\\frac{{{top}}}{{{bottom}}}"
@@ -105,15 +112,6 @@ def respell_unicode(text: str) -> str:
     text = _CENT.sub(r"\\text{ cent}", text)
     text = _SUPERSCRIPTS.sub(lambda found: f"^{{{found.group().translate(_RAISED)}}}", text)
     return text.translate(_FRACTIONS).replace("\u2044", "/")
-
-
-# Answers in words alone that have a sign.
-_SIGNS: Final = MappingProxyType(
-    dict.fromkeys(("all real numbers", "all reals", "the real numbers", "real numbers"), r"(-\infty,\infty)")
-    | dict.fromkeys(("no solution", "no solutions", "no real solution", "no real solutions", "empty set"), r"\emptyset")
-    | {"negative infinity": r"-\infty", "dne": r"\text{does not exist}"}
-)
-_WORDS_ALONE = re.compile(r"(?:\\text ?\{)? ?([A-Za-z ]+?) ?\.?\}?\.?")
 
 
 def _plain_text(found: re.Match[str]) -> str:
