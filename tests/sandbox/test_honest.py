@@ -371,10 +371,10 @@ def f():
         return pool.map(square, [1, 2, 3])
 """
 FORK_WITH_THREADS = """
-import logging, multiprocessing, random, threading
+import logging, multiprocessing, threading
 def square(x):
     logging.warning("%s", x)
-    return x * x
+    return x * x if threading.active_count() == 1 else "knows threads that it does not have"
 def f():
     waiting = threading.Event()
     thread = threading.Thread(target=waiting.wait)
