@@ -16,8 +16,10 @@ EvalsuiteError                 exit code 1: the run failed, and not because of w
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
+from pathlib import Path
 
 __all__ = [
     "DataMismatch",
@@ -32,6 +34,7 @@ __all__ = [
     "SplitViolation",
     "UnknownName",
     "UserError",
+    "blaming",
     "nearest",
 ]
 
@@ -99,6 +102,16 @@ class RunMismatch(UserError):
 
 class SplitViolation(UserError):
     """Something on the development side asked for an unseen task."""
+
+
+@contextmanager
+def blaming(path: Path) -> Iterator[None]:
+    """Put the file at fault in front of the message of a user's mistake that comes to light inside."""
+    try:
+        yield
+    except UserError as problem:
+        problem.args = (f"{path}: {problem}",)
+        raise
 
 
 def nearest(name: str, valid: Iterable[str], count: int = 2) -> list[str]:

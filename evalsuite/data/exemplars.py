@@ -10,7 +10,7 @@ from pathlib import Path
 from evalsuite.data.lm_eval_files import lm_eval_exemplars
 from evalsuite.data.load import Row, hash_rows, load_split
 from evalsuite.data.mirror import declared_by
-from evalsuite.errors import DataMismatch, InvalidTask
+from evalsuite.errors import DataMismatch, InvalidTask, blaming
 from evalsuite.prompts.templates import render_text
 from evalsuite.tasks.model import Fewshot, Task, leaks
 
@@ -115,6 +115,7 @@ def _pool(task: Task, source: str, mirror: Path | None) -> list[Row]:
                 raise InvalidTask(f"{task.path}: fewshot.source {source!r} is being evaluated: exemplars would leak")
             return load_split(task, location, mirror)
         case "lm-eval":
-            return lm_eval_exemplars(location)
+            with blaming(task.path):
+                return lm_eval_exemplars(location)
         case _:
             raise InvalidTask(f"{task.path}: fewshot.source {source!r} must start with 'split:' or 'lm-eval:'")

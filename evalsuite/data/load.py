@@ -16,7 +16,7 @@ from evalsuite.data.hub import hub_errors
 from evalsuite.data.mirror import declared_by
 from evalsuite.data.prepare import prepare_rows
 from evalsuite.data.procedural import generate
-from evalsuite.errors import DataMismatch, DataUnavailable, InvalidTask
+from evalsuite.errors import DataMismatch, DataUnavailable, InvalidTask, blaming
 from evalsuite.prompts.templates import render_text, render_value
 from evalsuite.tasks.model import DataSource, Task
 from evalsuite.tasks.registry import require_own_data
@@ -127,11 +127,15 @@ def _version(source: DataSource, config: str | None, split: str, mirror: Path | 
 def _prepared(task: Task, config: str | None, rows: list[Row]) -> list[Row]:
     source = task.data
     if source.where is not None:
-        rows = [row for row in rows if render_value(source.where, row, f"{task.path}: data.where")]
+        kept = [row for row in rows if render_value(source.where, row, f"{task.path}: data.where")]
+        if rows and not kept:
+            raise DataMismatch(f"{task.path}: data.where is true of none of the {len(rows)} rows")
+        rows = kept
     if source.columns:
         rows = [{name: row[name] for name in source.columns if name in row} for row in rows]
     if source.prepare is not None:
-        rows = prepare_rows(source.prepare, rows)
+        with blaming(task.path):
+            rows = prepare_rows(source.prepare, rows)
     own = config if isinstance(source.config, list) and config else ""
     where = f"{task.path}: data.subtask"
     subtasks = [own if source.subtask is None else render_text(source.subtask, row, where) for row in rows]

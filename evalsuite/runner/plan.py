@@ -13,14 +13,14 @@ from typing import Any
 from evalsuite.data.exemplars import load_exemplars
 from evalsuite.data.load import Doc, LoadedRows, load_docs
 from evalsuite.engines.base import GenerateRequest, LogLikelihoodRequest, Sampling
-from evalsuite.errors import InvalidTask
+from evalsuite.errors import InvalidTask, blaming
 from evalsuite.prompts.render import PromptRenderer, render_continuations, render_gold, render_target
 from evalsuite.runner.results import Summarise, summarise_task
 from evalsuite.runner.win_rate import summariser
 from evalsuite.runs.records import prompt_to_json
 from evalsuite.tasks.model import Task
-from evalsuite.verifiers.base import Verifier
-from evalsuite.verifiers.isolated import load_bounded
+from evalsuite.verifiers.base import LogLikelihoodVerifier, TextVerifier, Verifier
+from evalsuite.verifiers.isolated import Isolated, load_bounded
 from evalsuite.verifiers.judged import ModelGraded
 
 __all__ = ["PlannedRequest", "TaskPlan", "plan_task", "prompts_hash", "request_seed", "spread"]
@@ -76,7 +76,7 @@ def plan_task(task: Task, *, mirror: Path | None, limit: int | None, chat: bool,
     ``limit`` keeps the first docs of the task, spread evenly over its subtasks. ``chat`` says whether the model has a
     chat template. ``seed`` is the run's seed; each request gets a seed of its own from it.
     """
-    verifier = load_bounded(task.verifier.name, task.verifier.params)
+    verifier = _verifier(task)
     rows = load_docs(task, mirror)
     subtasks = sorted({doc.subtask for doc in rows.docs})
     exemplars = load_exemplars(task, mirror, subtasks)
@@ -86,15 +86,23 @@ def plan_task(task: Task, *, mirror: Path | None, limit: int | None, chat: bool,
     sampling = _sampling(task)
     requests = tuple(_request(renderers[doc.subtask], doc, sampling, seed) for doc in docs)
     partial = "; ".join(filter(None, [rows.partial, exemplars.partial]))
-    _require_judges(task, verifier)
     return TaskPlan(task, verifier, rows, exemplars.sha256, partial, requests, summariser(task, mirror))
 
 
-def _require_judges(task: Task, verifier: Verifier[Any]) -> None:
-    asked = verifier.templates.keys() if isinstance(verifier, ModelGraded) else frozenset()
+def _verifier(task: Task) -> Verifier[Any]:
+    """Return the task's verifier, which must fit what the task has for it: text or log-probabilities, and judges."""
+    with blaming(task.path):
+        verifier = load_bounded(task.verifier.name, task.verifier.params)
+    judging = verifier.inner if isinstance(verifier, Isolated) else verifier
+    if task.continuations is None and isinstance(judging, LogLikelihoodVerifier):
+        raise InvalidTask(f"{task.path}: verifier {task.verifier.name} compares 'continuations', which are missing")
+    if task.continuations is not None and isinstance(judging, TextVerifier | ModelGraded):
+        raise InvalidTask(f"{task.path}: 'continuations' are compared by most_likely or mc2, not {task.verifier.name}")
+    asked = judging.templates.keys() if isinstance(judging, ModelGraded) else frozenset()
     for name in sorted(asked ^ task.judge.keys()):
-        what = "which its verifier asks, is not described" if name in asked else "is one its verifier never asks"
-        raise InvalidTask(f"{task.path}: judge.{name} {what}")
+        what = ", which its verifier asks, is not described" if name in asked else " is one its verifier never asks"
+        raise InvalidTask(f"{task.path}: judge.{name}{what}")
+    return verifier
 
 
 def spread(docs: Sequence[Doc], limit: int) -> list[Doc]:

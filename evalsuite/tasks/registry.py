@@ -187,8 +187,12 @@ def _read_table(path: Path) -> dict[str, Any]:
 
 
 def explain(problem: ValidationError, model: type[BaseModel]) -> str:
-    """Return the first validation error in one line: key, what is wrong, nearest valid key."""
-    error = problem.errors()[0]
+    """Return one validation error in one line: key, what is wrong, nearest valid key.
+
+    An unknown key goes before a missing one, which it may be a misspelling of.
+    """
+    errors = problem.errors()
+    error = next((error for error in errors if error["type"] == "extra_forbidden"), errors[0])
     parts = [str(part) for part in error["loc"]]
     key = ".".join(parts)
     if error["type"] == "extra_forbidden":
@@ -198,10 +202,16 @@ def explain(problem: ValidationError, model: type[BaseModel]) -> str:
         return f"unknown key {key!r}: {suggestion}"
     if error["type"] == "missing":
         return f"missing key {key!r}"
-    more = len(problem.errors()) - 1
     where = f"{key}: " if key else ""
-    said = error["msg"].removeprefix("Value error, ")  # pydantic's words around our own
-    return f"{where}{said}{f' (and {more} more problems)' if more else ''}"
+    more = f" (and {len(errors) - 1} more problems)" if len(errors) > 1 else ""
+    return f"{where}{_said(error['msg'], error['input'])}{more}"
+
+
+def _said(message: str, value: object) -> str:
+    """Return what is wrong with a value, without pydantic's words around our own, and with the value beside its own."""
+    said = message.removeprefix("Value error, ")
+    expected = said.removeprefix("Input ")
+    return said if said == expected else f"{expected}, not {value!r:.80}"
 
 
 def _keys_at(model: type[BaseModel], parents: Sequence[str]) -> list[str]:

@@ -57,7 +57,7 @@ def test_an_unknown_suite_lists_the_valid_ones():
     [
         ("promt = 'x'", "unknown key 'promt': did you mean prompt"),
         ("[format]\nchatt = true", "unknown key 'format.chatt': did you mean chat"),
-        ("[sampling]\nmax_tokens = 'many'", "sampling.max_tokens: Input should be a valid integer"),
+        ("[sampling]\nmax_tokens = 'many'", "sampling.max_tokens: should be a valid integer, not 'many'"),
         ("[sampling]\nn = 4", "greedy samples are all the same"),
         ("[metric]\nname = 'pass_at_k'\nk = 10", "metric.k = 10 needs sampling.n of at least 10"),
         ("[fewshot]\nshots = 1\nsource = 'split:test'", "exemplars would leak the answers"),
@@ -85,6 +85,9 @@ def test_missing_keys_broken_toml_and_missing_files_are_one_line_each(tmp_path):
         load_task(str(path))
     path.write_text("title = ")
     with pytest.raises(InvalidTask, match="not valid TOML"):
+        load_task(str(path))
+    path.write_text("title = 'x'\nskil = 'math'")
+    with pytest.raises(InvalidTask, match="unknown key 'skil': did you mean skill"):  # and not that skill is missing
         load_task(str(path))
     with pytest.raises(InvalidInput, match="No such file"):
         load_task(str(tmp_path / "none.toml"))
