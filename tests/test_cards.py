@@ -4,7 +4,7 @@ import pytest
 
 from evalsuite.cards import Turn, make_card
 from evalsuite.errors import DataUnavailable, UnknownName
-from evalsuite.tasks import load_task
+from evalsuite.tasks import load_task, task_paths
 
 
 @pytest.fixture
@@ -50,3 +50,9 @@ def test_published_scores_are_those_of_the_task():
     card = make_card(load_task("humaneval"), None)
     assert {score.task for score in card.published} == {"humaneval"}
     assert card.question.turns[-1].text.endswith("```python\n")
+
+
+@pytest.mark.parametrize("name", [*task_paths("dev"), *task_paths("unseen")])
+def test_every_benchmark_says_where_it_comes_from_and_how_others_measure_it(name):
+    about = load_task(name).about
+    assert all([about.source, about.licence, about.notes, about.differences])
