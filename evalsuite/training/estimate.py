@@ -117,7 +117,12 @@ def estimate(recipe: Recipe, machine: Machine) -> Estimate | None:
         "optimizer": trained * moments,
     }
     for name, learns in other_models(recipe).items():
-        parts[name] = size.parameters * (2 * width + moments if learns else width)
+        count = (
+            value_size(recipe, size).parameters
+            if isinstance(recipe, PpoRecipe) and name == "value"
+            else size.parameters
+        )
+        parts[name] = count * (2 * width + moments if learns else width)
     shared = {"reference", "value"} if "weights" in machine.spread else set()
     for name in parts:
         if name in machine.spread | shared:
@@ -138,7 +143,7 @@ def lost_updates(recipe: Recipe, machine: Machine) -> str | None:
 
 
 def other_models(recipe: Recipe) -> dict[str, bool]:
-    """Return the models of the same size a stage has beside the policy, and whether they learn."""
+    """Return the models a stage has beside the policy, and whether they learn."""
     match recipe:
         case DpoRecipe() | IterativeDpoRecipe():
             return {} if recipe.peft else {"reference": False}
@@ -158,8 +163,18 @@ def model_size(recipe: Recipe) -> Size | None:
         embeddings = v * h * (1 if table.tie_word_embeddings else 2)
         count = embeddings + n * (4 * h * h + 3 * h * i + 2 * h) + h
         return Size(parameters=count, hidden_size=h, layers=n, vocab_size=v)
-    path = Path(resolve_model(recipe.start or ""))
-    return _measured(path) if (path / "config.json").is_file() else recipe.size
+    return _size_of(recipe.start or "") or recipe.size
+
+
+def value_size(recipe: PpoRecipe, policy: Size) -> Size:
+    """Return the size of the value model, which may start from another model than the policy."""
+    return (recipe.value.init and _size_of(recipe.value.init)) or recipe.value.size or policy
+
+
+def _size_of(model: str) -> Size | None:
+    """Return the size of a model whose config lies on this machine."""
+    path = Path(resolve_model(model))
+    return _measured(path) if (path / "config.json").is_file() else None
 
 
 def _measured(path: Path) -> Size:

@@ -69,6 +69,13 @@ def test_such_updates_are_indeed_lost():
     assert not torch.equal(weight - 0.02 / 200, weight)
 
 
+def test_a_value_model_of_another_size_counts_as_large_as_it_is():
+    """The 8B reward model's values for a policy of 70B: weights, gradients and two moments in 16 bits."""
+    found = estimate(load_recipe("tulu3_70b/rlvr"), LAPTOP)
+    assert found.parts["value"] == 8 * LLAMA_8B and found.parts["reference"] == 2 * found.parameters
+    assert estimate(load_recipe("tulu3_8b/rlvr"), LAPTOP).parts["value"] == 8 * LLAMA_8B
+
+
 def test_adapters_need_little_beside_the_weights():
     found = estimate(load_recipe("tulu3_8b/sft", {"peft": {"r": 16}}), LAPTOP)
     assert found.trained < found.parameters / 100

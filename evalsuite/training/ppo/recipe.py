@@ -11,7 +11,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from evalsuite.training.ppo.kl import Estimator, KlCoefficient
-from evalsuite.training.recipe import Count, Positive, Recipe, Share, Table
+from evalsuite.training.recipe import Count, Positive, Recipe, Share, Size, Table
 from evalsuite.training.rewards import RewardTable
 
 __all__ = ["Algorithm", "Kl", "PpoRecipe", "Reference", "Rollouts", "Scores", "Value"]
@@ -65,6 +65,8 @@ class Value(Table):
 
     init: str | None = None
     """A checkpoint: of a reward model the head is kept. Default: the recipe's ``init`` with a new head."""
+    size: Size | None = None
+    """Of ``init``, where it is of another size than the policy and its config cannot be read."""
     learning_rate: Positive | None = None
     """Default: the policy's."""
     coefficient: Positive = 0.1
