@@ -6,6 +6,7 @@ import errno
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         # A lone surrogate in a model's text is written as JSON escapes it, and does not end the program.
         sys.stdout.reconfigure(errors="backslashreplace")
     # A verifier of one's own lies in the folder one works in; at the end of the path it can shadow nothing.
-    sys.path.append(str(Path.cwd()))
+    with suppress(FileNotFoundError):  # the folder was removed
+        sys.path.append(str(Path.cwd()))
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     sys.exit(_run([argument for argument in given if argument != "--debug"], debug=debug))

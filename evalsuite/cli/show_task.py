@@ -92,7 +92,7 @@ def _facts(card: Card) -> list[list[str]]:
         ["skill", task.skill + ("" if task.average else " · not counted in averages")],
         ["place", " · ".join(filter(None, [task.split, task.group and f"part of {task.group}", str(task.path)]))],
         ["data", _data(card)],
-        ["access", task.data.access],
+        ["access", task.data.access if card.question else ""],  # otherwise the problem tells how
         ["source", " · ".join(filter(None, [task.about.source, task.about.licence]))],
         ["format", _format(task)],
         ["exemplars", _exemplars(task)],
@@ -121,7 +121,7 @@ def _data(card: Card) -> str:
     where = f"generator {data.generator}" if data.generator else data.label
     parts = [where, named, f"split {data.split}" if data.hub else "", f"{data.rows:,} rows"]
     parts += [f"revision {data.revision or 'not pinned'}" if data.hub else ""]
-    parts += [f"file {data.hub_file}" if data.hub_file else ""]
+    parts += [f"file {data.file_of('*', data.split)}" if data.hub_file else ""]
     parts += [f"read here from {card.question.origin}" if card.question else ""]
     return " · ".join(filter(None, parts))
 

@@ -64,7 +64,7 @@ def load_verifier(name: str, /, **params: Any) -> Verifier[Any]:
     accepted = inspect.signature(factory).parameters
     for key, value in params.items():
         if key not in accepted:
-            raise UnknownName(f"parameter of verifier {name!r}", key, accepted)
+            raise UnknownName("parameter", key, accepted, hint=f"(verifier {name!r})")
         kind = _PLAIN_KINDS.get(str(accepted[key].annotation))
         if kind is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
             raise InvalidInput(f"verifier {name!r}: {key} must be of type {accepted[key].annotation}, not {value!r}")

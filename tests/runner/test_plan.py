@@ -18,7 +18,7 @@ CHOICES = "{{ [question, answer] }}"
         ({"prompt": "{{ question"}, "prompt: unexpected end of template, expected 'end of print statement'."),
         ({"verifier.name": "exact_mach"}, "unknown verifier 'exact_mach': did you mean exact_match?"),
         ({"verifier.name": "nowhere:Verify"}, "verifier 'nowhere:Verify' cannot be imported"),
-        ({"verifier.params": {"lower": True}}, "unknown parameter of verifier 'exact_match' 'lower'"),
+        ({"verifier.params": {"lower": True}}, "unknown parameter 'lower'"),
         ({"verifier": {"name": "choice", "params": {"patterns": ["(["]}}}, "'([' is not a regular expression"),
         ({"data.prepare": "clean"}, "unknown data.prepare 'clean'"),
         ({"data.prepare": "gpqa"}, "data.prepare = 'gpqa': a row has no column 'Correct Answer'"),
