@@ -28,10 +28,11 @@ _RETRACTED = re.compile(
 _STRUCK_OUT = re.compile(r"(?:\\(?:[hv]?phantom|[bx]?cancel|sout|st)\s*\{|<(?:del|s|strike)>|\\verb\*?.)[\s$]*$")
 # An unescaped percent sign opens a TeX comment; after a digit it is a percentage.
 _COMMENT = re.compile(r"(?:^|[^0-9\\%\s}])[ \t]*%[^\n]*$")
-# "-\boxed{5}", "\sqrt{\boxed{5}}", "\boxed{5}.7": but a dash and a space begin a list's item.
+# "-\boxed{5}", "\sqrt{\boxed{5}}", "\boxed{5}.7", "\boxed{5}, 6": but a dash and a space begin a list's item.
 _BEFORE = re.compile(r"(?:[0-9]|[=$({\[]\s*-\s*|(?:^|\s)-|\\(?:sqrt|[dt]?frac(?:\s*\{[^{}]*\})?)\s*\{\s*)$")
 _AFTER = re.compile(
     r"[.,]?[0-9]|\s*\^(?!\s*\{?\s*\\circ)|\s*/\s*[0-9\\(]|\s*\\(?:cdot|times|div)(?![A-Za-z])|[-+*][0-9\\(]"
+    r"|\$?[ \t]*,[ \t]*-?[0-9.]+[ \t]*\$?\s*$"
 )
 _HIDING = (("<!--", "-->"), ("\\iffalse", "\\fi"), ("\\begin{comment}", "\\end{comment}"))
 
