@@ -308,7 +308,8 @@ def test_isolation_can_be_insisted_on(cli, tmp_path, monkeypatch):
     code, _, err = cli(*verify, "total")
     assert (code, "isolation level must be one of basic, confined, namespaced" in err) == (2, True)
     assert cli(*verify, probe().level.name)[0] == 0
-    bare = Isolation((Layer("rlimits", works=True), Layer("seccomp", works=False, detail="no")))
+    layers = (Layer("rlimits", works=True), Layer("unprivileged", works=True), Layer("seccomp", False, "no"))
+    bare = Isolation(layers)
     monkeypatch.setattr("evalsuite.sandbox.service.probe", lambda outer: bare)
     code, out, err = cli(*verify, "confined")
     assert (code, out) == (2, "")
