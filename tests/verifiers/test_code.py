@@ -229,6 +229,8 @@ def test_bigcodebench_solutions_pass_and_stubs_do_not(mirror: Path, slow: bool) 
         pytest.skip("other processes and loopback need namespaces")
     params = {"extract": "entry_point", "tests_run": "in_process", "processes": 8, "network": "loopback"}
     rows = [row for row in bigcodebench(mirror) if (row["task_id"] in PATIENT) is slow]
+    if Path(sys.prefix).is_relative_to("/tmp"):  # programs may not write there then
+        rows = [row for row in rows if "'/tmp/" not in row["code_prompt"]]
     references = [
         {"tests": row["test"], "entry_point": row["entry_point"], "prompt": row["code_prompt"]} for row in rows
     ]
