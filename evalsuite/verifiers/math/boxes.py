@@ -48,13 +48,16 @@ class Box:
 
 def boxes(text: str) -> list[Box]:
     """Return the outermost boxes of ``text`` in order; an unclosed one is the last."""
-    if "\\boxed" not in text and "\\fbox" not in text:
+    places = [place for place in (text.find("\\boxed"), text.find("\\fbox")) if place >= 0]
+    if not places:
         return []
+    # Which backslashes belong to the first box, only reading all of them in a row tells.
+    first = len(text[: min(places)].rstrip("\\"))
     found: list[Box] = []
     # For every open brace the match of the box it belongs to, or None.
     opened: list[re.Match[str] | None] = []
     depth = 0
-    for token in _TOKEN.finditer(text):
+    for token in _TOKEN.finditer(text, first):
         if token.group("brace"):
             opened.append(token)
             depth += 1
