@@ -26,8 +26,9 @@ __all__ = ["Batch", "Experience", "Measured", "batches", "episode_score", "estim
 class Batch:
     """Sequences for one pass through a model, padded at the right: causal attention needs no mask then.
 
-    ``rows`` are the places of its episodes; ``input_ids`` is (b, L), ``tokens`` (b, t) are the completions and
-    ``drawn`` (b, t) the positions they were drawn at, each one before its token's; ``first`` is the lowest of those.
+    ``rows`` are the places of its episodes; ``input_ids`` is (b, L), without the last column, after which nothing was
+    drawn; ``tokens`` (b, t) are the completions and ``drawn`` (b, t) the positions they were drawn at, each one before
+    its token's; ``first`` is the lowest of those.
     """
 
     rows: list[int]
@@ -96,12 +97,12 @@ def _batch(
     length = max(len(prompts[row]) + len(completions[row]) for row in rows)
     width = max(len(completions[row]) for row in rows)
     ids = [[*prompts[row], *completions[row]] for row in rows]
-    input_ids = torch.tensor([one + [pad] * (length - len(one)) for one in ids], device=device)
+    sequences = torch.tensor([one + [pad] * (length - len(one)) for one in ids], device=device)
     starts = [len(prompts[row]) - 1 for row in rows]
     # Where a completion is shorter than the longest, any position will do: it is masked.
     places = torch.tensor(starts, device=device)[:, None] + torch.arange(width, device=device)
     drawn = places.clamp(max=length - 2)
-    return Batch(rows, min(starts), input_ids, input_ids.gather(1, drawn + 1), drawn)
+    return Batch(rows, min(starts), sequences[:, :-1], sequences.gather(1, drawn + 1), drawn)
 
 
 def policy_logits(model: Any, batch: Batch) -> Tensor:
