@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import secrets
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -95,28 +97,31 @@ def drop_rows_after(path: Path, step: int) -> None:
     write_atomically(path, _lines(kept))
 
 
-def open_sinks(wanted: Sequence[str], folder: Path, name: str, config: Mapping[str, Any]) -> list[Sink]:
-    """Return the sinks a recipe asks for.
+def open_sinks(
+    wanted: Sequence[str], folder: Path, name: str, config: Mapping[str, Any], *, after: int = 0
+) -> list[Sink]:
+    """Return the sinks a recipe asks for; a run that goes on after step ``after`` goes on there as well.
 
     Raises:
-        InvalidInput: one of them is not installed.
+        InvalidInput: one of them is not installed, or cannot be written to.
     """
     for package, install in _PACKAGES:
         if package in wanted and find_spec(package) is None:
             raise InvalidInput(f"log.to = {package!r}: {package} is not installed (pip install {install})")
     sinks: list[Sink] = []
     if "tensorboard" in wanted:
-        sinks.append(_TensorBoard(folder / "tensorboard"))
+        sinks.append(_TensorBoard(folder / "tensorboard", after))
     if "wandb" in wanted:
         sinks.append(_Wandb(folder, name, config))
     return sinks
 
 
 class _TensorBoard:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, after: int) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder))
+        # What an interrupted run wrote of steps that are taken again is not shown.
+        self._writer = SummaryWriter(str(folder), purge_step=after + 1 if after else None)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
@@ -127,13 +132,33 @@ class _TensorBoard:
 
 
 class _Wandb:
+    """One W&B run a folder: its id is kept there, and a resumed training goes on in it."""
+
     def __init__(self, folder: Path, name: str, config: Mapping[str, Any]) -> None:
         import wandb
 
-        self._run = wandb.init(project="evalsuite", name=name, dir=str(folder), config=dict(config), resume="allow")
+        kept = folder / "wandb-run-id.txt"
+        if not kept.is_file():
+            write_atomically(kept, secrets.token_hex(4) + "\n")
+        try:
+            self._run = wandb.init(
+                project=os.environ.get("WANDB_PROJECT", "evalsuite"),
+                id=kept.read_text(encoding="utf-8").strip(),
+                name=name,
+                dir=str(folder),
+                config=dict(config),
+                resume="allow",
+                settings=wandb.Settings(console="off"),  # the terminal is the live display's
+            )
+        except wandb.Error as problem:
+            reason = str(problem).strip().splitlines()[0].rstrip(".")
+            raise InvalidInput(f"log.to = 'wandb': {reason}; or set WANDB_MODE=offline and sync later") from problem
+        # An axis of our own: W&B's counts calls and takes no step twice, as a run that goes on does.
+        self._run.define_metric("step")
+        self._run.define_metric("*", step_metric="step")
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        self._run.log(dict(values), step=step)
+        self._run.log({"step": step, **values})
 
     def close(self) -> None:
         self._run.finish()

@@ -68,7 +68,8 @@ class Session:
         step = self.folder.resume_step()
         for path in (self.folder.metrics, self.folder.samples):
             drop_rows_after(path, step)
-        sinks = open_sinks(self.recipe.log.to, self.folder.path, self.folder.path.name, self.provenance["recipe"])
+        path, config = self.folder.path, self.provenance["recipe"]
+        sinks = open_sinks(self.recipe.log.to, path, path.name, config, after=step)
         return MetricsLog(self.folder.metrics, sinks)
 
     def report(self, step: Step) -> None:
