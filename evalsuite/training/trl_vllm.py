@@ -1,4 +1,4 @@
-"""TRL's weight transfer into vLLM, where it cannot do it by itself: without a GPU, or through a folder."""
+"""TRL's rollouts by vLLM: weight transfer where it cannot do it by itself, and no traces left in the process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,24 @@ from typing import Any
 from evalsuite.engines.vllm_weights import reload_weights
 from evalsuite.training.weight_transfer import open_transfer
 
-__all__ = ["weights_by_reloading"]
+__all__ = ["launched_as_before", "weights_by_reloading"]
+
+#: What a launcher tells a process of its place among the others.
+_LAUNCHER = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+@contextmanager
+def launched_as_before() -> Iterator[None]:
+    """Take back the launcher's variables that TRL sets for vLLM: the next run here would believe in a launcher."""
+    before = {name: os.environ.get(name) for name in _LAUNCHER}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

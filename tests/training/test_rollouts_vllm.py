@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from evalsuite.training.metrics_log import read_rows
@@ -33,6 +35,7 @@ def test_completions_change_as_the_weights_do(tmp_path, monkeypatch):
 
     synced = differences(train("demo/grpo", tmp_path / "synced", CHANGES))
     assert len(synced) == 4 and max(synced) < 0.02
+    assert "RANK" not in os.environ and "MASTER_PORT" not in os.environ  # of which the next run would think the worst
 
     monkeypatch.setattr(grpo, "weights_by_reloading", never_again)
     stale = differences(train("demo/grpo", tmp_path / "stale", CHANGES))
