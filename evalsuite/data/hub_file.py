@@ -1,12 +1,30 @@
-"""A single file of a dataset repository: from a mirror directory, else from the Hub."""
+"""Single files of a dataset repository: from a mirror directory, else from the Hub; and their addresses there."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 from evalsuite.errors import DataUnavailable
 
-__all__ = ["hub_file"]
+__all__ = ["file_address", "file_format", "hub_file"]
+
+_CONFIG = "{{ config }}"
+_SPLIT = "{{ split }}"
+
+
+def file_address(repository: str, file: str, *, config: str | None, split: str, revision: str | None) -> str:
+    """Return the address under which ``datasets`` reads a file of a repository, at a git ``revision``.
+
+    ``file`` may have ``{{ config }}`` and ``{{ split }}`` in it: one file (or pattern of files) for each.
+    """
+    path = file.replace(_CONFIG, config or "").replace(_SPLIT, split)
+    return f"hf://datasets/{repository}@{quote(revision or 'main', safe='')}/{path}"
+
+
+def file_format(address: str) -> str:
+    """Return what ``datasets`` calls the format of a file: Parquet, or JSON for every other name."""
+    return "parquet" if address.endswith(".parquet") else "json"
 
 
 def hub_file(repository: str, name: str, mirror: Path | None, purpose: str, revision: str | None = None) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.data.hub import hub_errors
+from evalsuite.data.hub_file import file_format
 from evalsuite.data.mirror import declared_by
 from evalsuite.data.prepare import prepare_rows
 from evalsuite.data.procedural import generate
@@ -198,8 +199,7 @@ def _read(source: DataSource, config: str | None, split: str, mirror: Path | Non
     if file is None:
         rows = _load_dataset(source, str(hub), inner, split, revision=source.revision)
     else:
-        kind = "parquet" if file.endswith(".parquet") else "json"
-        rows = _load_dataset(source, kind, None, split, data_files={split: file})
+        rows = _load_dataset(source, file_format(file), None, split, data_files={split: file})
     return rows, f"hub {source.label}@{source.revision or 'main'}"
 
 

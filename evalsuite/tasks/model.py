@@ -11,10 +11,10 @@ import hashlib
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from evalsuite.data.hub_file import file_address
 from evalsuite.split import Split, split_of
 
 __all__ = [
@@ -40,7 +40,6 @@ _DESCRIPTIVE = frozenset({"name", "path", "group", "title", "skill", "average", 
 
 
 _CONFIG = "{{ config }}"
-_SPLIT = "{{ split }}"
 
 
 class _Table(BaseModel):
@@ -117,8 +116,8 @@ class DataSource(_Table):
         """Return the address of a split's file on the Hub, None where the repository is read as it stands."""
         if self.hub_file is None:
             return None
-        file = self.hub_file.replace(_CONFIG, config or "").replace(_SPLIT, split)
-        return f"hf://datasets/{self.place(config)[0]}@{quote(self.revision or 'main', safe='')}/{file}"
+        repository = self.place(config)[0] or ""
+        return file_address(repository, self.hub_file, config=config, split=split, revision=self.revision)
 
 
 class Format(_Table):

@@ -10,13 +10,14 @@ import gzip
 import json
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evalsuite.data.demo_training import TRAINING_GENERATORS, generate_training
 from evalsuite.data.hub import hub_errors
+from evalsuite.data.hub_file import file_address, file_format
 from evalsuite.data.load import Row, hash_rows, load_docs
 from evalsuite.data.procedural import GENERATORS
 from evalsuite.errors import DataMismatch, DataUnavailable, InvalidInput, InvalidRecipe, SplitViolation
@@ -81,18 +82,11 @@ def prompt_text(row: Row) -> str:
 
 
 def _rows(source: Source, where: str, mirror: Path | None, seed: int) -> list[Row]:
-    rows = _read(source, where, mirror)
-    if source.parse is not None:
-        rows = [row | {column: _parsed(row, column, where) for column in source.parse} for row in rows]
-    if source.layout == "hh":
-        rows = [split_dialogue(row, where) for row in rows]
-    if source.where is not None:
-        rows = [row for row in rows if _render(source.where, row, f"{where}.where")]
-    if source.columns is not None:
-        rows = [
-            {name: _render(template, row, f"{where}.columns.{name}") for name, template in source.columns.items()}
-            for row in rows
-        ]
+    """Return a source's rows as the recipe wants them.
+
+    One is read at a time: CodeContests has gigabytes of programs in other languages, which no row keeps.
+    """
+    rows = [made for row in _read(source, where, mirror) if (made := _made(source, row, where)) is not None]
     if source.take is not None:
         if source.take > len(rows):
             raise DataMismatch(f"{where}: take = {source.take}, but {describe(source)} has {len(rows)} rows")
@@ -100,7 +94,20 @@ def _rows(source: Source, where: str, mirror: Path | None, seed: int) -> list[Ro
     return rows
 
 
-def _read(source: Source, where: str, mirror: Path | None) -> list[Row]:
+def _made(source: Source, row: Row, where: str) -> Row | None:
+    """Return what training gets of a row, None where the source leaves it out."""
+    if source.parse is not None:
+        row = row | {column: _parsed(row, column, where) for column in source.parse}
+    if source.layout == "hh":
+        row = split_dialogue(row, where)
+    if source.where is not None and not _render(source.where, row, f"{where}.where"):
+        return None
+    if source.columns is None:
+        return row
+    return {name: _render(template, row, f"{where}.columns.{name}") for name, template in source.columns.items()}
+
+
+def _read(source: Source, where: str, mirror: Path | None) -> Iterable[Row]:
     if source.generator is not None:
         return _generated(source, where)
     if source.task is not None:
@@ -154,18 +161,22 @@ def _file_rows(path: Path, where: str) -> list[Row]:
     return rows
 
 
-def _hub_rows(source: Source, where: str, mirror: Path | None) -> list[Row]:
+def _hub_rows(source: Source, where: str, mirror: Path | None) -> Iterable[Row]:
     import datasets
 
-    dataset = source.hub or ""
-    path, revision = dataset, source.revision
+    dataset, split = source.hub or "", source.split or "train"
+    path, config, options = dataset, source.config, dict[str, Any](revision=source.revision)
     if mirror is not None and (mirror / dataset).is_dir():
-        path, revision = os.path.realpath(mirror / dataset), None
+        path, options = os.path.realpath(mirror / dataset), {}
     for place in (dataset, path):
         _require_own_data(place, f"{where}.hub {dataset}")
+    if path == dataset and source.hub_file is not None:
+        file = file_address(dataset, source.hub_file, config=config, split=split, revision=source.revision)
+        path, config, options = file_format(file), None, {"data_files": {split: file}}
     datasets.disable_progress_bars()
     try:
-        return list(datasets.load_dataset(path, source.config, split=source.split or "train", revision=revision))
+        rows: Iterable[Row] = datasets.load_dataset(path, config, split=split, **options)
+        return rows
     except hub_errors() as problem:
         said = str(problem).strip()
         reason = said.splitlines()[0][:200] if said else type(problem).__name__
@@ -185,9 +196,17 @@ def _require_own_data(place: str, what: str) -> None:
 def _parsed(row: Row, column: str, where: str) -> Any:
     """Return what a column of JSON text says; an empty text says nothing."""
     try:
-        return json.loads(row[column]) if row[column] else None
+        return json.loads(row[column], parse_int=_integer) if row[column] else None
     except (KeyError, TypeError, json.JSONDecodeError) as problem:
         raise DataMismatch(f"{where}.parse: column {column!r} holds no JSON text in some row ({problem})") from problem
+
+
+def _integer(digits: str) -> int | str:
+    """Return a number of JSON text, or its digits where Python refuses to count so far (APPS has 9,131 in one)."""
+    try:
+        return int(digits)
+    except ValueError:
+        return digits
 
 
 def _render(template: str, row: Row, where: str) -> Any:

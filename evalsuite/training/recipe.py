@@ -57,6 +57,9 @@ class Source(Table):
     """Split of the Hub's dataset; default ``train``."""
     revision: str | None = None
     """Git revision on the Hub; a mirror is used as it stands."""
+    hub_file: str | None = None
+    """The file to read, JSON or Parquet, of a repository on the Hub that has a loading script instead of data files,
+    which no current ``datasets`` runs; with ``{{ config }}`` and ``{{ split }}``. A mirror needs none."""
     file: str | None = None
     """A local file, one JSON object a line (``.jsonl``, ``.jsonl.gz``)."""
     task: str | None = None

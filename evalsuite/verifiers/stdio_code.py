@@ -25,7 +25,8 @@ class StdioCode(SandboxedVerifier):
     a fresh process with the whole of ``timeout``. Outputs are equal when they have the same words in the same order;
     words that are decimal numbers may differ by ``tolerance``, absolutely or relatively, unless both are integers
     (:mod:`evalsuite.sandbox.stdio_cases`). With ``stop_early`` nothing runs after the first case that fails; it must be
-    off for ``score="fraction"``.
+    off for ``score="fraction"``. White space before the program falls away: what is said behind ``Assistant:`` begins
+    with a blank, and no program can.
 
     Reasons are those of ``code``. ``extract`` is as there, without a prompt: the whole text or its last fenced block.
     """
@@ -43,8 +44,8 @@ class StdioCode(SandboxedVerifier):
     def judge(self, completion: str, reference: Any) -> Verdict:
         """Run the program on every input."""
         inputs, outputs = _cases(reference)
-        code = completion if self.extract == "continuation" else fenced_code(completion)
-        if not code.strip():
+        code = (completion if self.extract == "continuation" else fenced_code(completion)).lstrip()
+        if not code:
             return Verdict.no_answer("no_code")
         stop_early = self.score == "all" if self.stop_early is None else self.stop_early
         job = StdioJob(code, inputs, outputs, self.tolerance, stop_early, self.limits(), self.preloaded(code))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import weakref
 
 import pytest
 
@@ -84,6 +85,52 @@ def test_columns_of_json_text_are_read(jsonl):
     path = jsonl("rows.jsonl", [{"prompt": "p", "io": '{"inputs": ["1"]}'}])
     data = {"file": path, "rows": 1, "parse": ["io"], "columns": {"prompt": "{{ prompt }}", "r": "{{ io.inputs }}"}}
     assert rows_of(data) == [{"prompt": "p", "r": ["1"]}]
+
+
+def test_a_number_that_python_does_not_count_stays_text(jsonl):
+    """APPS has one of 9,131 digits, in a row that nobody needs."""
+    path = jsonl("rows.jsonl", [{"prompt": "p", "io": f"[7, {'7' * 9131}, 0.5]"}])
+    assert rows_of({"file": path, "rows": 1, "parse": ["io"]})[0]["io"] == [7, "7" * 9131, 0.5]
+
+
+def test_a_repository_with_a_loading_script_is_read_from_its_file(monkeypatch, jsonl, small_mirror):
+    import datasets
+
+    asked = []
+    served = jsonl("served.jsonl", NUMBERS)
+    original = datasets.load_dataset
+
+    def hub(kind, config, *, split, **options):
+        asked.append((kind, config, split, options))
+        return original("json", split=split, data_files={split: served})
+
+    monkeypatch.setattr(datasets, "load_dataset", hub)
+    data = {"hub": "me/mine", "config": "all", "revision": "refs/convert/parquet", "rows": 10}
+    assert rows_of(data | {"hub_file": "{{ config }}/{{ split }}/*.parquet"}) == NUMBERS
+    file = "hf://datasets/me/mine@refs%2Fconvert%2Fparquet/all/train/*.parquet"
+    assert asked == [("parquet", None, "train", {"data_files": {"train": file}})]
+    rows_of(data | {"hub_file": "{{ config }}.parquet"}, small_mirror)  # a mirror is read as it stands
+    assert asked[1] == (str(small_mirror / "me" / "mine"), "all", "train", {})
+
+
+def test_of_a_large_row_only_the_columns_are_kept(monkeypatch):
+    """CodeContests has gigabytes of programs that no recipe keeps."""
+    import datasets
+
+    class Large(dict):
+        pass
+
+    alive, most = weakref.WeakValueDictionary(), []
+
+    def rows():
+        for number in range(10):
+            row = alive[number] = Large(prompt=str(number))
+            most.append(len(alive))
+            yield row
+
+    monkeypatch.setattr(datasets, "load_dataset", lambda *given, **options: rows())
+    assert len(rows_of({"hub": "me/mine", "rows": 10, "columns": {"prompt": "{{ prompt }}"}})) == 10
+    assert max(most) <= 2
 
 
 def test_a_mix_by_weights_repeats_and_samples(jsonl):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,24 @@ def test_the_last_ablation_is_the_whole_recipe():
         assert last.content_hash == whole.content_hash
 
 
+@pytest.mark.parametrize("name", [name for name in recipe_paths() if "/ablations/" in name])
+def test_an_ablation_changes_what_it_says_and_nothing_else(name):
+    """Against the recipe it extends; how many rows a rule leaves is said where it has to be counted first."""
+    path = recipe_paths()[name]
+    table = tomllib.loads(path.read_text())
+    below = load_recipe(str(path.parent / table.pop("extends")))
+    before, after = (flat(recipe.model_dump()) for recipe in (below, load_recipe(name)))
+    changed = {key for key in before | after if before.get(key) != after.get(key)}
+    assert changed | {"data.rows"} == flat(table).keys() | {"data.rows"}
+
+
+def flat(table, above=""):
+    """Keys of a table and of the tables in it, dotted."""
+    pairs = [(f"{above}{key}", value) for key, value in table.items()]
+    inner = [flat(value, f"{key}.") if isinstance(value, dict) else {key: value} for key, value in pairs]
+    return {key: value for part in inner for key, value in part.items()}
+
+
 @pytest.mark.parametrize("folder", ["apps", "code_contests"])
 def test_pairs_of_programs_have_the_data_sets_solution_to_prefer(folder):
     """Training spec §2.2: it is the better one of a pair where no sample passes the tests."""
@@ -159,6 +178,8 @@ def test_the_dialogues_of_dpo_vs_ppo_read_alike_in_training_and_in_rollouts():
         told = template.render(messages=[*turns, {"role": "assistant", "content": "Fine."}], **marks)
         assert asked == "<s>\n\nHuman: Hi.\n\nAssistant: Yes?</s>\n\nHuman: So?\n\nAssistant:"
         assert told == f"{asked} Fine.</s>"
+        drawn = template.render(messages=[*turns, {"role": "assistant", "content": " Fine."}], **marks)
+        assert drawn == told  # an answer to the prompt begins with the blank behind "Assistant:"
 
 
 def test_loss_names_are_those_trl_knows():

@@ -98,6 +98,7 @@ def test_same_output(output: str, expected: str, same: bool) -> None:
         ("print(sum(map(int, input().split())))\nraise SystemExit", ""),
         ("import os, sys\nprint(sum(map(int, input().split())))\nsys.stdout.flush()\nos._exit(0)", ""),
         ("```python\nprint(sum(map(int, open(0).read().split())))\n```", ""),
+        (" a, b = map(int, input().split())\nprint(a + b)", ""),  # as it is said behind "Assistant:"
         ("print(3)", "wrong_answer"),
         ("print(sum(map(int, input().split())))\nprint(1)", "wrong_answer"),
         ("print(sum(map(int, input().split())))\nraise ValueError", "exception"),
