@@ -68,6 +68,11 @@ class RewardTable(Table):
         judge = self.verifier or self.task or self.model or ""
         return self.name or re.split(r"[/:]", judge.rstrip("/"))[-1]
 
+    @property
+    def values(self) -> dict[str, list[str]]:
+        """The values of ``where`` by column, as lists."""
+        return {column: [one] if isinstance(one, str) else one for column, one in (self.where or {}).items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -108,7 +113,7 @@ class Reward:
         Raises:
             EvalsuiteError: judging took too long, or failed for every single completion.
         """
-        chosen = [index for index, row in enumerate(rows) if self._is_for(row)]
+        chosen = [index for index, row in enumerate(rows) if _is_for(row, self.where)]
         found = Judged([None] * len(rows), [None] * len(rows), [""] * len(rows))
         if not chosen:
             return found
@@ -127,8 +132,9 @@ class Reward:
             found.reasons[index] = judged.reasons[position]
         return found
 
-    def _is_for(self, row: Row) -> bool:
-        return all(str(row.get(column)) in values for column, values in self.where.items())
+
+def _is_for(row: Row, where: Mapping[str, Sequence[str]]) -> bool:
+    return all(str(row.get(column)) in values for column, values in where.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +182,7 @@ def check_rewards(tables: Sequence[RewardTable], rows: Sequence[Row]) -> None:
     Raises:
         SplitViolation: a reward of an unseen task.
         UnknownName: no such verifier, parameter or task.
-        InvalidRecipe: two rewards of one name, or a column that the rows lack.
+        InvalidRecipe: two rewards of one name, a column that the rows lack, a reward without rows or rows without one.
     """
     names = [table.label for table in tables]
     for name in names:
@@ -190,6 +196,25 @@ def check_rewards(tables: Sequence[RewardTable], rows: Sequence[Row]) -> None:
             if rows and column not in rows[0]:
                 known = ", ".join(sorted(rows[0]))
                 raise InvalidRecipe(f"reward {table.label!r}: the rows have no column {column!r} (they have {known})")
+    if rows and tables:
+        _require_rewards_and_rows_to_meet(tables, rows)
+
+
+def _require_rewards_and_rows_to_meet(tables: Sequence[RewardTable], rows: Sequence[Row]) -> None:
+    """A value that is misspelt in ``where`` would leave its rows out of training, and nothing would say so."""
+    for table in tables:
+        if not any(_is_for(row, table.values) for row in rows):
+            found = {column: sorted({str(row.get(column)) for row in rows})[:10] for column in table.values}
+            raise InvalidRecipe(
+                f"reward {table.label!r} is for none of the {len(rows)} rows: where = {table.values}, they have {found}"
+            )
+    without = [row for row in rows if not any(_is_for(row, table.values) for table in tables)]
+    if without:
+        columns = {column: without[0].get(column) for table in tables for column in table.values}
+        raise InvalidRecipe(
+            f"{len(without)} of {len(rows)} rows are for no reward, the first with {columns}: write one for them under "
+            f"[[rewards]], or leave them out with data.where"
+        )
 
 
 def make_rewards(
@@ -200,14 +225,13 @@ def make_rewards(
 
 
 def _make(table: RewardTable, eos_token_ids: Sequence[int], device: str) -> Reward:
-    where = {column: [value] if isinstance(value, str) else value for column, value in (table.where or {}).items()}
     if table.model is not None:
         from evalsuite.training.reward_scores import RewardModelJudge
 
         judge: Judge = RewardModelJudge(table.model, table.weight, device)
     else:
         judge = _VerifierJudge(verifier_reward(table, eos_token_ids=eos_token_ids))
-    return Reward(table.label, judge, where, table.timeout)
+    return Reward(table.label, judge, table.values, table.timeout)
 
 
 def verifier_reward(table: RewardTable, *, eos_token_ids: Sequence[int]) -> RewardFunction:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from evalsuite.errors import EvalsuiteError
-from evalsuite.training.rewards import RewardTable, make_rewards, score
+from evalsuite.errors import EvalsuiteError, InvalidRecipe
+from evalsuite.training.rewards import RewardTable, check_rewards, make_rewards, score
 from evalsuite.verifiers.base import TextVerifier
 from evalsuite.verifiers.verdict import Verdict
 
@@ -63,3 +63,18 @@ def test_a_completion_without_an_end_earns_what_is_said_of_that():
 def test_a_batch_that_takes_too_long_stops_training():
     with pytest.raises(EvalsuiteError, match="'moody' did not judge a batch within 1 s"):
         score(rewards(moody(params={"seconds": 3.0}, timeout=1)), ROWS[:1], ["4"])
+
+
+@pytest.mark.parametrize(
+    ("datasets", "message"),
+    [
+        (["Sums"], r"'exact_match' is for none of the 3 rows: where = .*Sums.*, they have .*'other', 'sums'"),
+        (["sums"], r"1 of 3 rows are for no reward, the first with .*'other'.*\[\[rewards\]\].*data\.where"),
+    ],
+)
+def test_rewards_and_rows_that_do_not_meet_are_refused_before_training(datasets, message):
+    table = {"verifier": "exact_match", "reference": "answer", "where": {"dataset": datasets}}
+    with pytest.raises(InvalidRecipe, match=message):
+        check_rewards([RewardTable.model_validate(table)], ROWS)
+    whole = table | {"where": {"dataset": ["sums", "other"]}}
+    check_rewards([RewardTable.model_validate(whole)], ROWS)
