@@ -16,7 +16,7 @@ from evalsuite.rewards import completion_text
 from evalsuite.training.lora import lora_config
 from evalsuite.training.preference import Reference, reference_arguments
 from evalsuite.training.recipe import Count, Positive, Recipe, Table
-from evalsuite.training.rewards import Reward, RewardTable, make_rewards, solve_rate
+from evalsuite.training.rewards import Reward, RewardTable, make_rewards, score
 from evalsuite.training.stage import Context, Outcome
 from evalsuite.training.starting_point import end_tokens, load_causal_lm, load_tokenizer, require_chat_template
 from evalsuite.training.trainer import base_arguments, make_config, run_trainer, trl_refusals
@@ -138,7 +138,7 @@ def train_grpo(context: Context[GrpoRecipe]) -> Outcome:
         with trl_refusals():
             trainer = GRPOTrainer(
                 model=load_causal_lm(start, recipe),
-                reward_funcs=[TrlReward(reward, context.rows, context.keep_samples) for reward in rewards],
+                reward_funcs=[TrlReward(rewards, context.rows, context.keep_samples)],
                 args=config,
                 train_dataset=Dataset.from_list(prompts),
                 processing_class=tokenizer,
@@ -168,6 +168,7 @@ def grpo_arguments(context: Context[Any]) -> dict[str, Any]:
         "epsilon_high": table.epsilon_high,
         "scale_rewards": table.scale_rewards,
         "mask_truncated_completions": table.mask_truncated,
+        "multi_objective_aggregation": "sum_then_normalize",  # of one function, see TrlReward
         "disable_dropout": True,
         **_engine_arguments(rollouts),
     }
@@ -190,16 +191,19 @@ def _engine_arguments(rollouts: GrpoRollouts) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TrlReward:
-    """One of our rewards as TRL calls reward functions."""
+    """The sum of a recipe's rewards as the one reward function that TRL calls.
 
-    reward: Reward
+    TRL adds several functions up without those that say nothing; to us a sum that lacks a part is no number.
+    """
+
+    rewards: Sequence[Reward]
     rows: Sequence[Row]
     keep_samples: Callable[[int, Sequence[dict[str, Any]]], None]
 
     @property
     def __name__(self) -> str:
-        """The name TRL logs the reward under."""
-        return self.reward.name
+        """The name TRL logs the sum under."""
+        return "+".join(reward.name for reward in self.rewards)
 
     def __call__(
         self,
@@ -211,19 +215,18 @@ class TrlReward:
         log_metric: Callable[[str, float], None],
         **_: Any,
     ) -> list[float | None]:
-        """Return a reward a completion, and log the solve rate; ``row`` are the numbers of the prompts' rows."""
+        """Return a number a completion, and log the solve rates; ``row`` are the numbers of the prompts' rows."""
         texts = [completion_text(completion) for completion in completions]
-        rows = [self.rows[number] for number in row]
-        judged = self.reward(rows, texts, completion_ids)
-        rate = solve_rate(judged)
-        if rate is not None:
-            log_metric(f"solved/{self.reward.name}", rate)
-        kept = zip(prompts, texts, judged.rewards, judged.reasons, strict=True)
-        self.keep_samples(
-            trainer_state.global_step + 1,
-            [
-                {"prompt": prompt, "completion": text, "reward": reward, "reason": reason, "by": self.reward.name}
-                for prompt, text, reward, reason in kept
-            ],
-        )
-        return judged.rewards
+        scored = score(self.rewards, [self.rows[number] for number in row], texts, completion_ids)
+        for name, rate in scored.solved.items():
+            log_metric(f"solved/{name}", rate)
+        for name, judged in scored.judged.items():
+            kept = zip(prompts, texts, judged.rewards, judged.reasons, strict=True)
+            self.keep_samples(
+                trainer_state.global_step + 1,
+                [
+                    {"prompt": prompt, "completion": text, "reward": reward, "reason": reason, "by": name}
+                    for prompt, text, reward, reason in kept
+                ],
+            )
+        return scored.totals

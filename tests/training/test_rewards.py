@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import pytest
 
 from evalsuite.errors import EvalsuiteError, InvalidRecipe
+from evalsuite.training.grpo import TrlReward
 from evalsuite.training.rewards import RewardTable, check_rewards, make_rewards, score
 from evalsuite.verifiers.base import TextVerifier
 from evalsuite.verifiers.verdict import Verdict
@@ -53,6 +55,27 @@ def test_a_failed_reward_leaves_no_total_whatever_the_others_say():
     assert found.totals == [2.0, None, 2.0]
     assert found.judged["moody"].failed(1) and not found.judged["moody"].failed(0)
     assert found.solved == {"exact_match": 1.0, "moody": 1.0}
+
+
+def test_trl_is_given_sums_and_none_where_a_reward_failed():
+    """TRL leaves a completion out that no reward function judged, but adds up what is left of several."""
+    logged, kept = {}, []
+    both = TrlReward(
+        rewards({"verifier": "exact_match"}, moody(params={"bad": "5"}, weight=2.0)),
+        ROWS,
+        lambda step, rows: kept.extend(rows),
+    )
+    state = SimpleNamespace(global_step=3)
+    said = both(
+        ["p"] * 3, ["4", "5", "7"], [[2]] * 3, row=[0, 1, 2], trainer_state=state, log_metric=logged.__setitem__
+    )
+    assert said == [3.0, None, 2.0]
+    assert logged == {"solved/exact_match": pytest.approx(2 / 3), "solved/moody": 1.0}
+    assert [(row["by"], row["reward"]) for row in kept] == [
+        *(("exact_match", reward) for reward in (1.0, 1.0, 0.0)),
+        *(("moody", reward) for reward in (2.0, None, 2.0)),
+    ]
+    assert both.__name__ == "exact_match+moody"
 
 
 def test_a_completion_without_an_end_earns_what_is_said_of_that():
