@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -207,12 +208,17 @@ def _open(folder: TrainingFolder, provenance: Mapping[str, Any], *, resume: bool
 
 
 def _quiet() -> None:
-    """Keep the libraries' progress bars off the screen: the steps are the progress."""
+    """Keep the libraries' progress bars and known warnings off the screen: the steps are the progress."""
     import datasets
+    import torch
     from transformers.utils import logging
 
     datasets.disable_progress_bars()
     logging.disable_progress_bar()
+    if not torch.accelerator.is_available():
+        os.environ.setdefault(
+            "DS_ACCELERATOR", "cpu"
+        )  # else DeepSpeed, where it is installed, warns that there is none
 
 
 @contextmanager
