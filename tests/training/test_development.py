@@ -14,7 +14,7 @@ from evalsuite.training.checkpoint import next_step
 from evalsuite.training.library import load_recipe
 from evalsuite.training.metrics_log import read_rows
 from evalsuite.training.preview import preview, summary
-from evalsuite.training.run import plan, train
+from evalsuite.training.run import check_plan, plan, train
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
@@ -157,3 +157,15 @@ def test_the_end_of_training_says_what_comes_next(tmp_path, stage, evaluation, g
 
 def test_the_demo_tasks_it_names_are_for_development():
     assert {load_task(name).split for name in ("demo_arithmetic", "demo_strings")} == {Split.DEV}
+
+
+def test_what_lm_eval_asks_is_on_record_as_not_checked_for_overlap(tmp_path):
+    pytest.importorskip("lm_eval")
+    from tests.bridge.conftest import add_dataset, arc_rows
+
+    add_dataset(tmp_path, "allenai/ai2_arc", "ARC-Easy", train=arc_rows(8), validation=arc_rows(4), test=arc_rows(8))
+    asked = {"evaluation.tasks": ["lm-eval/arc_easy", "demo_strings"], "evaluation.every": 1}
+    said = []
+    certificate = check_plan(plan("demo/grpo", SMALL | asked, tmp_path), said.append)
+    assert certificate.unchecked["lm-eval/arc_easy"] == "what it asks is known to lm-eval only"
+    assert "demo_strings" in certificate.checked and "demo_strings" not in certificate.unchecked
