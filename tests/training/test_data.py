@@ -155,6 +155,20 @@ def test_taking_draws_each_row_at_most_once(jsonl):
     assert len({row["n"] for row in rows}) == 6
 
 
+def test_what_is_taken_is_drawn_and_every_source_draws_for_itself(jsonl):
+    source = {"file": jsonl("rows.jsonl", NUMBERS), "take": 6}
+    assert sorted(row["n"] for row in rows_of(source | {"rows": 6})) != list(range(6))
+    both = [row["n"] for row in rows_of({"mix": [source, source], "rows": 12})]
+    assert any(both.count(n) == 1 for n in both)
+
+
+def test_a_link_to_data_of_the_unseen_side_is_followed(tmp_path, jsonl):
+    (tmp_path / "TIGER-Lab" / "MMLU-Pro").mkdir(parents=True)
+    (tmp_path / "mine.jsonl").symlink_to(jsonl("TIGER-Lab/MMLU-Pro/validation.jsonl", NUMBERS))
+    with pytest.raises(SplitViolation, match="unseen task"):
+        rows_of({"file": str(tmp_path / "mine.jsonl"), "rows": 10})
+
+
 def test_an_hh_dialogue_is_split_where_the_answers_begin():
     shared = "\n\nHuman: Hi.\n\nAssistant: Hello.\n\nHuman: And?"
     row = split_dialogue(
@@ -163,6 +177,27 @@ def test_an_hh_dialogue_is_split_where_the_answers_begin():
     assert [turn["role"] for turn in row["prompt"]] == ["user", "assistant", "user"]
     assert row["chosen"] == [{"role": "assistant", "content": "Good: yes."}]
     assert row["rejected"] == [{"role": "assistant", "content": "Bad."}]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "rejected", "shared"),
+    [
+        ("HaAbHcAd", "HaAxHcAd", 1),  # an earlier answer differs
+        ("HaAbHcAd", "HaAbHxAd", 1),  # a question: an answer follows a question, so the one before it is the last
+        ("HaAb", "HaAbHcAd", 1),  # one goes on
+        ("HaAb", "HaAb", 1),
+        ("HaAb", "HxAb", 1),
+    ],
+)
+def test_the_prompt_of_an_hh_dialogue_is_what_both_share_up_to_a_question(chosen, rejected, shared):
+    def written(turns):
+        return turns.replace("H", "\n\nHuman: ").replace("A", "\n\nAssistant: ")
+
+    row = split_dialogue({"chosen": written(chosen), "rejected": written(rejected)}, "here")
+    assert len(row["prompt"]) == shared and row["prompt"][-1]["role"] == "user"
+    for side, turns in (("chosen", chosen), ("rejected", rejected)):
+        assert [turn["content"] for turn in row[side]] == list(turns[1::2])[shared:]
+        assert row[side][0]["role"] == row[side][-1]["role"] == "assistant"
 
 
 def test_every_hh_dialogue_of_the_real_data_ends_its_prompt_with_a_question(mirror):

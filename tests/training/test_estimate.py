@@ -35,6 +35,12 @@ def test_the_state_of_full_fine_tuning_is_four_copies():
     assert not sft.fits
 
 
+def test_a_pair_is_two_sequences():
+    changes = {"training.max_length": 1024, "training.batch_size": 2, "training.micro_batch_size": 2}
+    sft, dpo = (estimate(load_recipe(f"tulu3_8b/{stage}", changes), LAPTOP) for stage in ("sft", "dpo"))
+    assert dpo.parts["activations"] == 2 * sft.parts["activations"] > 0
+
+
 def test_processes_share_the_state_and_keep_a_copy_in_single_precision():
     """Weights and gradients in 16 bits, copy and moments in 32, the reference in 16: 2 + 2 + 12 + 2 bytes."""
     found = estimate(load_recipe("tulu3_8b/dpo"), NODE)

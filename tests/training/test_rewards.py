@@ -50,6 +50,15 @@ def test_rewards_are_added_up_each_for_its_rows():
     assert found.solved == {"exact_match": 0.5, "moody": 1.0}
 
 
+def test_what_is_said_of_some_rows_stays_with_them():
+    """Places among the rows a reward is for are not places in the batch."""
+    table = {"verifier": "exact_match", "where": {"dataset": "sums"}, "correct": 10.0, "without_eos": -10.0}
+    rows = [ROWS[2], ROWS[0], ROWS[2], ROWS[1]]
+    found = score(rewards(table), rows, ["6", "4", "6", "5"], [[7, 2], [7, 2], [7, 2], [7, 8]])
+    assert found.totals == [None, 10.0, None, -10.0]
+    assert found.judged["exact_match"].solved == [None, True, None, True]
+
+
 def test_a_failed_reward_leaves_no_total_whatever_the_others_say():
     found = score(rewards({"verifier": "exact_match"}, moody(params={"bad": "5"})), ROWS, ["4", "5", "6"])
     assert found.totals == [2.0, None, 2.0]

@@ -82,16 +82,17 @@ def expected_loss(name, policy, reference, beta):
 
 
 @pytest.mark.parametrize(
-    ("loss", "beta"),
+    ("loss", "beta", "rate"),
     [
-        ("sigmoid_norm", 5.0),
-        pytest.param("sigmoid", 0.1, marks=pytest.mark.slow),
-        pytest.param("ipo", 0.1, marks=pytest.mark.slow),
+        ("sigmoid_norm", 5.0, 3e-5),
+        pytest.param("sigmoid", 0.1, 1e-3, marks=pytest.mark.slow),
+        pytest.param("ipo", 0.1, 1e-3, marks=pytest.mark.slow),
     ],
 )
-def test_dpo_losses_are_the_formulas(tmp_path, recipe, loss, beta):
+def test_dpo_losses_are_the_formulas(tmp_path, recipe, loss, beta, rate):
     """The loss TRL reports at step 2 is that of the weights after step 1, against the model training started from."""
-    first = recipe("dpo", f'[dpo]\nloss = "{loss}"\nbeta = {beta}\n[trl]\nlr_scheduler_kwargs = {{}}', steps=2)
+    more = f'[dpo]\nloss = "{loss}"\nbeta = {beta}\n[trl]\nlr_scheduler_kwargs = {{}}'
+    first = recipe("dpo", more, steps=2, rate=rate)
     train(first, tmp_path / "run", {"checkpoints.every": 1})
     rows = read_rows(tmp_path / "run" / "metrics.jsonl")
     after_one, tokenizer = load(tmp_path / "run" / "checkpoints" / "checkpoint-1")
@@ -107,7 +108,7 @@ def test_dpo_losses_are_the_formulas(tmp_path, recipe, loss, beta):
     )
     assert rows[0]["loss"] == pytest.approx(expected_loss(loss, reference, reference, beta), abs=1e-5)
     assert rows[1]["loss"] == pytest.approx(expected_loss(loss, policy, reference, beta), abs=1e-4)
-    assert rows[1]["loss"] < rows[0]["loss"]
+    assert 0.1 < rows[1]["loss"] < rows[0]["loss"]  # a loss of almost 0 would be that of many formulas
 
 
 def test_a_reward_model_learns_to_prefer_and_its_head_starts_as_tulu_3s(tmp_path, recipe):
@@ -140,11 +141,13 @@ def test_a_summed_loss_counts_long_answers_for_more(tmp_path):
     changes = {"data": {"file": str(data), "rows": 2}, "training.batch_size": 2, "training.epochs": 1}
     model, tokenizer = load(resolve_model("demo_base"))
     losses = [-answer_log_probabilities(model, tokenizer, row["prompt"], row["completion"]) for row in rows]
-    for reduction, expected in (
-        ("mean", float(torch.cat(losses).mean())),
-        ("sum", float(torch.cat(losses).sum()) / 2),
+    for reduction, micro, expected in (
+        ("mean", 2, float(torch.cat(losses).mean())),
+        ("sum", 2, float(torch.cat(losses).sum()) / 2),
+        ("sum", 1, float(torch.cat(losses).sum()) / 2),
     ):
-        folder = train("demo/sft", tmp_path / reduction, changes | {"training.reduction": reduction})
+        more = {"training.reduction": reduction, "training.micro_batch_size": micro}
+        folder = train("demo/sft", tmp_path / f"{reduction}-{micro}", changes | more)
         assert read_rows(folder / "metrics.jsonl")[0]["loss"] == pytest.approx(expected, rel=1e-4)
 
 

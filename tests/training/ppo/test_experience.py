@@ -131,6 +131,7 @@ def test_values_are_normalised_by_returns_and_advantages_are_in_units_of_rewards
     plain = estimated([episode(), episode()], same, ppo={"lam": 1.0, "whiten_advantages": False})
     expected = plain.advantages + torch.tensor(VALUES, dtype=F64) - (4 + 2 * torch.tensor(VALUES, dtype=F64))
     torch.testing.assert_close(found.advantages, expected)
+    assert found.values.tolist() == VALUES  # the value model's own units, which its losses are in
 
 
 def test_returns_are_told_to_the_value_model_in_the_units_after_them():

@@ -67,3 +67,14 @@ def test_notes_are_taken_where_they_are_exact_and_fresh(parts, tiny, dtype, ahea
     sampler = make_sampler(recipe, str(tiny), tokenizer, models.policy)
     _, completion = next(iter(sampler.generate(DRAWS[:1])))
     assert (completion.logprobs is not None) == notes
+
+
+@pytest.mark.parametrize(
+    ("rollouts", "alike"), [({"temperature": 1e-3}, True), ({"top_k": 1}, True), ({"top_p": 1e-6}, True), ({}, False)]
+)
+def test_completions_are_drawn_as_the_recipe_says(parts, tiny, rollouts, alike):
+    """With any of the three, only the likeliest tokens are left, whatever the seed."""
+    models, tokenizer = parts
+    sampler = make_sampler(recipe_of(rollouts=rollouts), str(tiny), tokenizer, models.policy)
+    found = [completion.tokens for _, completion in sampler.generate([Draw((10, 11, 12), seed) for seed in range(5)])]
+    assert (len(set(found)) == 1) == alike

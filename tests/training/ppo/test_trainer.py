@@ -181,6 +181,17 @@ def test_a_reference_that_follows_all_the_way_is_the_policy(tiny, tmp_path):
     assert stays.steps[-1].kl != pytest.approx(0, abs=1e-3)
 
 
+def test_the_price_follows_the_divergence_of_whole_completions(tiny, tmp_path):
+    """With what the second step will measure as its target, the price after it is the one before."""
+    moving = {"training": {"steps": 3}, "optimizer": {"learning_rate": 1e-2}}
+    second = Run(tmp_path / "fixed", tiny, recipe_of(kl={"estimator": "k3"}, **moving)).steps[1]
+    target = second.more["completion_kl"]
+    assert target == pytest.approx(second.kl * second.length) and target > 1.25 * second.kl > 0
+    kl = {"estimator": "k3", "target": target, "horizon": 80}
+    betas = [step.more["beta"] for step in Run(tmp_path / "adaptive", tiny, recipe_of(kl=kl, **moving)).steps]
+    assert betas == pytest.approx([0.05, 0.05 * (1 - 0.2 * 8 / 80), 0.05 * (1 - 0.2 * 8 / 80)])
+
+
 def test_without_a_price_no_reference_is_loaded(tiny, tmp_path):
     run = Run(tmp_path, tiny, recipe_of(kl={"beta": 0.0}, training={"steps": 1}))
     assert run.steps[0].kl is None and run.steps[0].more["completion_kl"] == 0

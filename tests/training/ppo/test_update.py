@@ -69,3 +69,13 @@ def test_every_token_weighs_the_same_whatever_micro_batch_it_is_in(tiny, size):
     for name, model in (("policy", policy), ("value", value)):
         found = sum(getattr(losses, name)(model, part) for part in parts)
         torch.testing.assert_close(found, expected[name], atol=1e-5, rtol=1e-5)
+
+
+def test_a_token_counts_as_clipped_where_clipping_takes_its_gradient():
+    """Too large with an advantage, too small with a disadvantage; not where the step would go back."""
+    old = torch.zeros(1, 6)
+    new = torch.tensor([[1.5, 1.5, 0.5, 0.5, 1.1, 0.9]]).log().requires_grad_()
+    advantages = torch.tensor([[1.0, -1.0, 1.0, -1.0, 1.0, -1.0]])
+    policy_losses(new, old, advantages, 0.2).sum().backward()
+    found = update._clipped(new.detach().exp(), advantages, 0.2)
+    assert found.tolist() == (new.grad == 0).float().tolist() == [[1.0, 0.0, 0.0, 1.0, 0.0, 0.0]]
