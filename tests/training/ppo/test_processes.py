@@ -1,9 +1,10 @@
-"""Two processes over gloo take the same steps as one with the whole batch."""
+"""Two processes over gloo, on one machine or two, take the same steps as one with the whole batch."""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,23 @@ def launch(script, *arguments, processes=2, **more):
     return subprocess.run([*command, *map(str, arguments)], cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
+def launch_on_two_machines(script, *arguments):
+    """Run a script as two launchers do that meet over the network, each with one process; both are here."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = ["--nnodes=2", "--nproc_per_node=1", "--master_addr=127.0.0.1", f"--master_port={port}"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "ACCELERATE_USE_CPU": "true"}
+    launchers = [
+        subprocess.Popen(
+            [sys.executable, "-m", "torch.distributed.run", *place, f"--node_rank={rank}", script, *arguments],
+            cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    return [(launcher.communicate()[1], launcher.returncode) for launcher in launchers]
+
+
 def assert_equal(start, run, two):
     """Sums in another order differ in the last bits of float32, and Adam's first steps amplify them: 1e-4 of 1e-3.
 
@@ -136,6 +154,16 @@ def test_two_processes_equal_one(tiny, tmp_path, ahead):
     done = launch(script, tiny, tmp_path / "two", json.dumps(changes))
     assert done.returncode == 0, done.stderr[-3000:]
     alone = Run(tmp_path / "one", tiny, recipe_of(**changes))
+    assert_equal(tiny, alone, tmp_path / "two")
+
+
+@pytest.mark.slow
+def test_two_machines_equal_one(tiny, tmp_path):
+    script = tmp_path / "process.py"
+    script.write_text(PROCESS)
+    for said, code in launch_on_two_machines(str(script), str(tiny), str(tmp_path / "two"), json.dumps(CHANGES)):
+        assert code == 0, said[-3000:]
+    alone = Run(tmp_path / "one", tiny, recipe_of(**CHANGES))
     assert_equal(tiny, alone, tmp_path / "two")
 
 
