@@ -7,11 +7,12 @@ import json
 import weakref
 
 import pytest
+from pydantic import ValidationError
 
 from evalsuite.errors import DataMismatch, DataUnavailable, InvalidInput, InvalidRecipe, SplitViolation
 from evalsuite.training.data import load_data, prompt_text
 from evalsuite.training.dialogues import split_dialogue
-from evalsuite.training.recipe import Recipe, TrainingData
+from evalsuite.training.recipe import Recipe, Source, TrainingData
 from evalsuite.training.run import plan
 
 
@@ -111,6 +112,20 @@ def test_a_repository_with_a_loading_script_is_read_from_its_file(monkeypatch, j
     assert asked == [("parquet", None, "train", {"data_files": {"train": file}})]
     rows_of(data | {"hub_file": "{{ config }}.parquet"}, small_mirror)  # a mirror is read as it stands
     assert asked[1] == (str(small_mirror / "me" / "mine"), "all", "train", {})
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({"file": "rows.jsonl", "split": "test", "revision": "v1"}, "split, revision would do nothing"),
+        ({"generator": "demo_prompts", "hub_file": "train.jsonl"}, "hub_file would do nothing"),
+        ({"hub": "me/mine", "hub_file": "../../TIGER-Lab/MMLU-Pro/test.parquet"}, "must lie in the repository"),
+        ({"hub": "me/mine", "take": 2, "weight": 0.5}, "'take' or 'weight', not both"),
+    ],
+)
+def test_a_source_says_nothing_that_would_not_be_done(source, message):
+    with pytest.raises(ValidationError, match=message):
+        Source.model_validate(source)
 
 
 def test_of_a_large_row_only_the_columns_are_kept(monkeypatch):
