@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
-from evalsuite.errors import DataUnavailable
+from evalsuite.errors import DataUnavailable, InvalidInput
 
 __all__ = ["file_address", "file_format", "hub_file"]
 
@@ -17,8 +17,13 @@ def file_address(repository: str, file: str, *, config: str | None, split: str, 
     """Return the address under which ``datasets`` reads a file of a repository, at a git ``revision``.
 
     ``file`` may have ``{{ config }}`` and ``{{ split }}`` in it: one file (or pattern of files) for each.
+
+    Raises:
+        InvalidInput: it would lie outside the repository, where nobody has looked what it is.
     """
     path = file.replace(_CONFIG, config or "").replace(_SPLIT, split)
+    if ".." in path.split("/"):
+        raise InvalidInput(f"hub_file {path!r} does not lie in {repository}")
     return f"hf://datasets/{repository}@{quote(revision or 'main', safe='')}/{path}"
 
 

@@ -112,6 +112,9 @@ class GrpoRecipe(Recipe):
             raise ValueError(f"a rollout takes {self.prompts_per_rollout} prompts, and data.rows is {self.data.rows}")
         if self.evaluation is not None and self.evaluation.every % self.steps_per_rollout:
             raise ValueError(f"evaluation.every must be a multiple of the {self.steps_per_rollout} steps of a rollout")
+        idle = sorted({"reward_weights", "multi_objective_aggregation"} & (self.trl or {}).keys())
+        if idle:
+            raise ValueError(f"[trl] {idle[0]}: TRL is given one reward, the sum; each has a 'weight' in [[rewards]]")
         if self.reference is not None and (self.peft is not None or not self.grpo.beta):
             raise ValueError("[reference] needs grpo.beta above 0, and no [peft]")
         return self
@@ -168,7 +171,6 @@ def grpo_arguments(context: Context[Any]) -> dict[str, Any]:
         "epsilon_high": table.epsilon_high,
         "scale_rewards": table.scale_rewards,
         "mask_truncated_completions": table.mask_truncated,
-        "multi_objective_aggregation": "sum_then_normalize",  # of one function, see TrlReward
         "disable_dropout": True,
         **_engine_arguments(rollouts),
     }
@@ -221,6 +223,9 @@ class TrlReward:
         for name, rate in scored.solved.items():
             log_metric(f"solved/{name}", rate)
         for name, judged in scored.judged.items():
+            known = [reward for reward in judged.rewards if reward is not None]
+            if known and len(self.rewards) > 1:
+                log_metric(f"rewards/{name}/mean", sum(known) / len(known))
             kept = zip(prompts, texts, judged.rewards, judged.reasons, strict=True)
             self.keep_samples(
                 trainer_state.global_step + 1,

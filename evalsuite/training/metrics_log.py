@@ -121,7 +121,7 @@ class _TensorBoard:
         from torch.utils.tensorboard import SummaryWriter
 
         # What an interrupted run wrote of steps that are taken again is not shown.
-        self._writer = SummaryWriter(str(folder), purge_step=after + 1 if after else None)
+        self._writer = SummaryWriter(str(folder), purge_step=after + 1)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         for name, value in values.items():
@@ -152,7 +152,9 @@ class _Wandb:
             )
         except wandb.Error as problem:
             reason = str(problem).strip().splitlines()[0].rstrip(".")
-            raise InvalidInput(f"log.to = 'wandb': {reason}; or set WANDB_MODE=offline and sync later") from problem
+            raise InvalidInput(
+                f"log.to = 'wandb': {reason}; or set WANDB_MODE=offline and sync later. Then go on with --resume"
+            ) from problem
         # An axis of our own: W&B's counts calls and takes no step twice, as a run that goes on does.
         self._run.define_metric("step")
         self._run.define_metric("*", step_metric="step")

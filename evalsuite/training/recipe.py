@@ -87,8 +87,6 @@ class Source(Table):
         idle = [key for key in ("config", "split", "revision", "hub_file") if getattr(self, key) is not None]
         if idle and self.hub is None:
             raise ValueError(f"{', '.join(idle)} would do nothing: the rows are not from the Hub ('hub')")
-        if self.hub_file is not None and ".." in self.hub_file.split("/"):
-            raise ValueError(f"hub_file {self.hub_file!r} must lie in the repository")
         if self.take is not None and self.weight is not None:
             raise ValueError("give 'take' or 'weight', not both")
         return self

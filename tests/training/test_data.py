@@ -119,13 +119,25 @@ def test_a_repository_with_a_loading_script_is_read_from_its_file(monkeypatch, j
     [
         ({"file": "rows.jsonl", "split": "test", "revision": "v1"}, "split, revision would do nothing"),
         ({"generator": "demo_prompts", "hub_file": "train.jsonl"}, "hub_file would do nothing"),
-        ({"hub": "me/mine", "hub_file": "../../TIGER-Lab/MMLU-Pro/test.parquet"}, "must lie in the repository"),
         ({"hub": "me/mine", "take": 2, "weight": 0.5}, "'take' or 'weight', not both"),
     ],
 )
 def test_a_source_says_nothing_that_would_not_be_done(source, message):
     with pytest.raises(ValidationError, match=message):
         Source.model_validate(source)
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        {"hub_file": "../../TIGER-Lab/MMLU-Pro/test.parquet"},
+        {"hub_file": "{{ config }}/test.parquet", "config": "../../TIGER-Lab/MMLU-Pro"},
+        {"hub_file": "data/{{ split }}.parquet", "split": "../../../TIGER-Lab/MMLU-Pro/test"},
+    ],
+)
+def test_a_file_outside_its_repository_is_not_read(named):
+    with pytest.raises(InvalidInput, match="does not lie in me/mine"):
+        rows_of({"hub": "me/mine", "rows": 10} | named)
 
 
 def test_of_a_large_row_only_the_columns_are_kept(monkeypatch):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from evalsuite.errors import InvalidRecipe
 from evalsuite.training.folder import TrainingFolder
 from evalsuite.training.grpo import TrlReward, grpo_arguments
 from evalsuite.training.library import load_recipe
 from evalsuite.training.rewards import RewardTable, make_rewards
 from evalsuite.training.stage import Context
+from evalsuite.training.trl_vllm import launched_as_before
 
 pytest.importorskip("torch")
 
@@ -56,3 +59,17 @@ def test_what_a_recipe_says_trl_is_told(changes, told):
     context = Context("mine", recipe, [], "demo", TrainingFolder(Path("unused")), None, print, print, print)
     arguments = grpo_arguments(context)
     assert {name: arguments[name] for name in told} == told
+
+
+@pytest.mark.parametrize("key", ["reward_weights", "multi_objective_aggregation"])
+def test_what_trl_would_do_with_several_rewards_is_said_in_their_tables(key):
+    with pytest.raises(InvalidRecipe, match=rf"\[trl\] {key}: .*'weight' in \[\[rewards\]\]"):
+        load_recipe("demo/grpo", {f"trl.{key}": [1.0]})
+
+
+def test_a_launchers_variables_are_as_they_were(monkeypatch):
+    monkeypatch.setenv("RANK", "3")
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with launched_as_before():
+        os.environ |= {"RANK": "0", "WORLD_SIZE": "1"}
+    assert os.environ["RANK"] == "3" and "WORLD_SIZE" not in os.environ

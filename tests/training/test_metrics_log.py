@@ -21,6 +21,19 @@ CHANGES = {
 }
 
 
+class WandbRun:
+    """What W&B is asked for."""
+
+    def __init__(self, **options):
+        self.options, self.axes, self.rows = options, {}, []
+
+    def define_metric(self, name, step_metric=None):
+        self.axes[name] = step_metric
+
+    def log(self, row):
+        self.rows.append(row)
+
+
 @pytest.fixture(autouse=True)
 def nobody_logged_in(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -77,6 +90,16 @@ def test_tensorboard_shows_every_step_once(tmp_path):
         assert [value for _, value in shown[name]] == pytest.approx([row[name] for row in rows])
 
 
+def test_tensorboard_forgets_a_run_that_begins_again(tmp_path):
+    pytest.importorskip("tensorboard")
+    for steps in (3, 4):
+        (sink,) = open_sinks(["tensorboard"], tmp_path, "name", {})
+        for step in range(1, steps + 1):
+            sink.write(step, {"loss": 1 / step})
+        sink.close()
+    assert [step for step, _ in in_tensorboard(tmp_path / "tensorboard")["loss"]] == [1, 2, 3, 4]
+
+
 def test_wandb_has_one_run_a_folder(tmp_path):
     wandb = pytest.importorskip("wandb")
     wandb.teardown()  # it reads the environment once
@@ -89,6 +112,19 @@ def test_wandb_has_one_run_a_folder(tmp_path):
     assert [row["step"] for row in after] == [4, 5, 6, 7, 8]
     for row in (*before[:3], *after):
         assert row["loss"] == pytest.approx(rows[row["step"] - 1]["loss"])
+
+
+def test_wandb_is_asked_for_the_same_run_and_for_an_axis_of_steps(tmp_path, monkeypatch):
+    """A server merges by id where ``resume`` allows it, and takes a step twice on no axis but one of ours."""
+    monkeypatch.setattr(pytest.importorskip("wandb"), "init", WandbRun)
+    first, second = (open_sinks(["wandb"], tmp_path, "name", {}, after=after)[0]._run for after in (0, 4))
+    assert first.options["id"] == second.options["id"] and first.options["resume"] == "allow"
+    assert first.options["project"] == "evalsuite" and first.axes == {"step": None, "*": "step"}
+    monkeypatch.setenv("WANDB_PROJECT", "mine")
+    (sink,) = open_sinks(["wandb"], tmp_path / "other", "name", {})
+    sink.write(3, {"loss": 0.5})
+    assert sink._run.options["project"] == "mine" and sink._run.options["id"] != first.options["id"]
+    assert sink._run.rows == [{"step": 3, "loss": 0.5}]
 
 
 def test_nobody_logged_in_to_wandb_is_one_line(tmp_path, monkeypatch):

@@ -79,7 +79,8 @@ def test_trl_is_given_sums_and_none_where_a_reward_failed():
         ["p"] * 3, ["4", "5", "7"], [[2]] * 3, row=[0, 1, 2], trainer_state=state, log_metric=logged.__setitem__
     )
     assert said == [3.0, None, 2.0]
-    assert logged == {"solved/exact_match": pytest.approx(2 / 3), "solved/moody": 1.0}
+    means = {"rewards/exact_match/mean": pytest.approx(2 / 3), "rewards/moody/mean": 2.0}
+    assert logged == {"solved/exact_match": pytest.approx(2 / 3), "solved/moody": 1.0} | means
     assert [(row["by"], row["reward"]) for row in kept] == [
         *(("exact_match", reward) for reward in (1.0, 1.0, 0.0)),
         *(("moody", reward) for reward in (2.0, None, 2.0)),

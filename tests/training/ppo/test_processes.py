@@ -1,4 +1,4 @@
-"""Two processes over gloo, on one machine or two, take the same steps as one with the whole batch."""
+"""Two processes over gloo, of one launcher or two, take the same steps as one with the whole batch."""
 
 from __future__ import annotations
 
@@ -114,8 +114,8 @@ def launch(script, *arguments, processes=2, **more):
     return subprocess.run([*command, *map(str, arguments)], cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
-def launch_on_two_machines(script, *arguments):
-    """Run a script as two launchers do that meet over the network, each with one process; both are here."""
+def launch_twice(script, *arguments):
+    """Run a script by two launchers that meet over the network, as on two machines, each with one process."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -128,7 +128,11 @@ def launch_on_two_machines(script, *arguments):
         )
         for rank in range(2)
     ]  # fmt: skip
-    return [(launcher.communicate()[1], launcher.returncode) for launcher in launchers]
+    try:
+        return [(launcher.communicate(timeout=200)[1], launcher.returncode) for launcher in launchers]
+    finally:
+        for launcher in launchers:
+            launcher.kill()
 
 
 def assert_equal(start, run, two):
@@ -158,10 +162,10 @@ def test_two_processes_equal_one(tiny, tmp_path, ahead):
 
 
 @pytest.mark.slow
-def test_two_machines_equal_one(tiny, tmp_path):
+def test_two_launchers_equal_one_process(tiny, tmp_path):
     script = tmp_path / "process.py"
     script.write_text(PROCESS)
-    for said, code in launch_on_two_machines(str(script), str(tiny), str(tmp_path / "two"), json.dumps(CHANGES)):
+    for said, code in launch_twice(str(script), str(tiny), str(tmp_path / "two"), json.dumps(CHANGES)):
         assert code == 0, said[-3000:]
     alone = Run(tmp_path / "one", tiny, recipe_of(**CHANGES))
     assert_equal(tiny, alone, tmp_path / "two")
