@@ -245,7 +245,7 @@ def hangs_up(handler):
     handler.server.socket.close()
 
 
-@pytest.mark.slow
+@pytest.mark.vllm
 @pytest.mark.parametrize("fate", [refuses, hangs_up])
 def test_a_server_that_is_killed(recipe, tmp_path, monkeypatch, fate):
     """Answers 20 requests, two steps and a half, and then no more; the client asks again for about a minute."""
