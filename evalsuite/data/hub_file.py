@@ -7,10 +7,11 @@ from urllib.parse import quote
 
 from evalsuite.errors import DataUnavailable, InvalidInput
 
-__all__ = ["file_address", "file_format", "hub_file"]
+__all__ = ["CONFIG_MARK", "file_address", "file_format", "hub_file"]
 
-_CONFIG = "{{ config }}"
-_SPLIT = "{{ split }}"
+#: Where a configuration's name goes in the name of a repository or a file, and where a split's.
+CONFIG_MARK = "{{ config }}"
+_SPLIT_MARK = "{{ split }}"
 
 
 def file_address(repository: str, file: str, *, config: str | None, split: str, revision: str | None) -> str:
@@ -21,7 +22,7 @@ def file_address(repository: str, file: str, *, config: str | None, split: str, 
     Raises:
         InvalidInput: it would lie outside the repository, where nobody has looked what it is.
     """
-    path = file.replace(_CONFIG, config or "").replace(_SPLIT, split)
+    path = file.replace(CONFIG_MARK, config or "").replace(_SPLIT_MARK, split)
     if ".." in path.split("/"):
         raise InvalidInput(f"hub_file {path!r} does not lie in {repository}")
     return f"hf://datasets/{repository}@{quote(revision or 'main', safe='')}/{path}"

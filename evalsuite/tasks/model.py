@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from evalsuite.data.hub_file import file_address
+from evalsuite.data.hub_file import CONFIG_MARK, file_address
 from evalsuite.split import Split, split_of
 
 __all__ = [
@@ -37,9 +37,6 @@ Reference = Template | dict[str, Template]
 
 #: Parts of a task that describe it and cannot change a score.
 _DESCRIPTIVE = frozenset({"name", "path", "group", "title", "skill", "average", "about", "check"})
-
-
-_CONFIG = "{{ config }}"
 
 
 class _Table(BaseModel):
@@ -104,13 +101,13 @@ class DataSource(_Table):
     @property
     def label(self) -> str:
         """The dataset, or datasets, as a reader is told."""
-        return (self.hub or "").replace(_CONFIG, "*")
+        return (self.hub or "").replace(CONFIG_MARK, "*")
 
     def place(self, config: str | None) -> tuple[str | None, str | None]:
         """Return the dataset that has a configuration, and the name of the configuration there."""
-        if self.hub is None or _CONFIG not in self.hub:
+        if self.hub is None or CONFIG_MARK not in self.hub:
             return self.hub, config
-        return self.hub.replace(_CONFIG, config or ""), None
+        return self.hub.replace(CONFIG_MARK, config or ""), None
 
     def file_of(self, config: str | None, split: str) -> str | None:
         """Return the address of a split's file on the Hub, None where the repository is read as it stands."""

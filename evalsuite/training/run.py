@@ -216,10 +216,9 @@ def _quiet() -> None:
 
     datasets.disable_progress_bars()
     logging.disable_progress_bar()
+    # DeepSpeed, where it is installed, would warn that there is no accelerator.
     if not torch.accelerator.is_available():
-        os.environ.setdefault(
-            "DS_ACCELERATOR", "cpu"
-        )  # else DeepSpeed, where it is installed, warns that there is none
+        os.environ.setdefault("DS_ACCELERATOR", "cpu")
 
 
 @contextmanager
