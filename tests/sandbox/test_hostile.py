@@ -235,7 +235,7 @@ def test_processes_are_counted_and_end_with_their_program(
 
 
 #: They take a process or a socket on loopback for an escape.
-GRANTED = {"clone_parent", "fork_family", "every_family", "resolver_libraries"}
+GRANTED = {"clone_parent", "high_half_of_clone", "fork_family", "every_family", "resolver_libraries"}
 
 
 @pytest.mark.slow
