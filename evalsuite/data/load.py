@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from evalsuite.data.folder_cache import folder_cache
 from evalsuite.data.hub import hub_errors
 from evalsuite.data.hub_file import file_format
 from evalsuite.data.mirror import declared_by
@@ -208,7 +209,7 @@ def _load_dataset(source: DataSource, path: str, config: str | None, split: str,
 
     datasets.disable_progress_bars()
     try:
-        return list(datasets.load_dataset(path, config, split=split, **options))
+        return list(datasets.load_dataset(path, config, split=split, **options, **folder_cache(path)))
     except hub_errors() as problem:
         name = " ".join(filter(None, [*options.get("data_files", {path: path}).values(), config, split]))
         reason = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from evalsuite.data.demo_training import TRAINING_GENERATORS, generate_training
+from evalsuite.data.folder_cache import folder_cache
 from evalsuite.data.hub import hub_errors
 from evalsuite.data.hub_file import file_address, file_format
 from evalsuite.data.load import Row, hash_rows, load_docs
@@ -175,7 +176,7 @@ def _hub_rows(source: Source, where: str, mirror: Path | None) -> Iterable[Row]:
         path, config, options = file_format(file), None, {"data_files": {split: file}}
     datasets.disable_progress_bars()
     try:
-        rows: Iterable[Row] = datasets.load_dataset(path, config, split=split, **options)
+        rows: Iterable[Row] = datasets.load_dataset(path, config, split=split, **options, **folder_cache(path))
         return rows
     except hub_errors() as problem:
         said = str(problem).strip()

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from evalsuite.data.folder_cache import folder_cache
 from evalsuite.data.mirror import declared_by
 from evalsuite.errors import DataUnavailable, InvalidInput
 
@@ -54,10 +55,11 @@ def read_datasets_from(mirror: str | None) -> None:
         if path is None:
             raise InvalidInput("a task names no dataset_path: does a group name a task that does not exist?")
         if mirror is None:
-            return original(path, *args, **kwargs)
+            return original(path, *args, **(kwargs | folder_cache(path)))
         for key in ("download_mode", "revision"):  # a mirror is read as it stands
             kwargs.pop(key, None)
-        found = original(_place(str(path), Path(mirror)), *args, **kwargs)
+        place = _place(str(path), Path(mirror))
+        found = original(place, *args, **(kwargs | folder_cache(place)))
         return Partial(found) if isinstance(found, datasets.DatasetDict) else found
 
     load_dataset.__wrapped__ = original  # type: ignore[attr-defined]
