@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from evalsuite.bridge.lm_eval.tasks import is_lm_eval
 from evalsuite.data.hub import hub_problem
-from evalsuite.data.load import load_docs
 from evalsuite.decontaminate.overlap import (
     CONTAMINATED_SHARE,
     LONG,
@@ -19,7 +19,7 @@ from evalsuite.decontaminate.overlap import (
     find_overlaps,
 )
 from evalsuite.errors import DataMismatch, DataUnavailable, MissingExtra
-from evalsuite.prompts.templates import render_text
+from evalsuite.runner.origins import questions_of
 from evalsuite.split import Split
 from evalsuite.tasks.model import Task
 from evalsuite.tasks.registry import load_task, task_paths
@@ -111,10 +111,10 @@ def check_overlap(
     unchecked: dict[str, str] = {}
     missing: str | None = None
     for task in tasks:
-        needs_hub = task.data.hub is not None and task.data.package is None and mirror is None
-        if needs_hub and missing is None:
+        hub = mirror is None and _reads_hub(task)
+        if hub and missing is None:
             missing = hub_problem()
-        if needs_hub and missing:
+        if hub and missing:
             unchecked[task.name] = f"the Hub cannot be reached: {missing}"
             continue
         tell(task.name)
@@ -122,9 +122,14 @@ def check_overlap(
             asked.append(_Asked.of(task, mirror))
         except (DataUnavailable, DataMismatch, MissingExtra) as problem:
             unchecked[task.name] = str(problem)
-            if needs_hub and isinstance(problem, DataUnavailable):
+            if hub and isinstance(problem, DataUnavailable):
                 missing = hub_problem()
     return Certificate(len(prompts), _compare(prompts, asked), unchecked)
+
+
+def _reads_hub(task: Task) -> bool:
+    """Whether a task's rows are still to be had from the Hub; lm-eval's were read when the task was loaded."""
+    return task.data.hub is not None and task.data.package is None and not is_lm_eval(task)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +137,13 @@ class _Asked:
     """The questions of one task and their docs' ids."""
 
     task: Task
-    ids: list[str]
-    questions: list[str]
+    ids: tuple[str, ...]
+    questions: tuple[str, ...]
 
     @classmethod
     def of(cls, task: Task, mirror: Path | None) -> _Asked:
-        docs = load_docs(task, mirror).docs
-        return cls(
-            task, [doc.id for doc in docs], [render_text(task.prompt, doc.row, f"{task.path}: prompt") for doc in docs]
-        )
+        asked = questions_of(task, mirror)
+        return cls(task, tuple(doc for doc, _ in asked), tuple(question for _, question in asked))
 
 
 def _compare(prompts: Sequence[str], asked: Sequence[_Asked]) -> dict[str, TaskOverlap]:

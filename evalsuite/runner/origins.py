@@ -1,4 +1,4 @@
-"""Whose task it is decides how it is loaded, planned and judged: a task file's, or lm-eval's (``lm-eval/NAME``)."""
+"""Whose task it is decides how it is loaded, planned and judged, and what it asks: a task file's, or lm-eval's."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evalsuite.bridge.lm_eval.plan import lm_eval_verifier, plan_lm_eval_task
+from evalsuite.bridge.lm_eval.plan import lm_eval_questions, lm_eval_verifier, plan_lm_eval_task
 from evalsuite.bridge.lm_eval.tasks import PREFIX, is_lm_eval, load_lm_eval_tasks, without_lm_eval_options
-from evalsuite.data.load import require_in_mirror
+from evalsuite.data.load import load_docs, require_in_mirror
 from evalsuite.errors import InvalidInput
+from evalsuite.prompts.templates import render_text
 from evalsuite.runner.plan import TaskPlan, plan_task
 from evalsuite.runner.results import Summarise
 from evalsuite.runner.win_rate import summariser
@@ -18,7 +19,7 @@ from evalsuite.tasks.registry import load_task
 from evalsuite.verifiers.base import Verifier
 from evalsuite.verifiers.isolated import load_bounded
 
-__all__ = ["grading_of", "load_tasks", "own_overrides", "plan_any_task", "require_data"]
+__all__ = ["grading_of", "load_tasks", "own_overrides", "plan_any_task", "questions_of", "require_data"]
 
 
 def load_tasks(names: Sequence[str], overrides: Mapping[str, Any], mirror: Path | None) -> list[Task]:
@@ -62,6 +63,18 @@ def plan_any_task(task: Task, *, mirror: Path | None, limit: int | None, chat: b
     """Read a task's rows and build every request; see :func:`~evalsuite.runner.plan.plan_task`."""
     plan = plan_lm_eval_task if is_lm_eval(task) else plan_task
     return plan(task, mirror=mirror, limit=limit, chat=chat, seed=seed)
+
+
+def questions_of(task: Task, mirror: Path | None) -> list[tuple[str, str]]:
+    """Return the id of every doc and what it asks, without exemplars and descriptions.
+
+    Raises:
+        UserError: the rows cannot be read here, or are not what the task says.
+    """
+    if is_lm_eval(task):
+        return lm_eval_questions(task, mirror)
+    where = f"{task.path}: prompt"
+    return [(doc.id, render_text(task.prompt, doc.row, where)) for doc in load_docs(task, mirror).docs]
 
 
 def grading_of(task: Task, mirror: Path | None) -> tuple[Verifier[Any], Summarise]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from evalsuite.bridge.lm_eval.tasks import is_lm_eval
 from evalsuite.data.hub import not_waiting_for_hub
 from evalsuite.decontaminate.certificate import Certificate, check_overlap, evaluation_tasks
 from evalsuite.engines.checkpoint import open_checkpoint
@@ -159,11 +158,9 @@ def check_plan(planned: Plan, say: Say) -> Certificate:
     """Check the training prompts for overlap with the evaluations of both splits, and with the recipe's own."""
     prompts = [prompt_text(row) for row in planned.data.rows]
     own = development_tasks(planned.recipe.evaluation, planned.name, planned.mirror)
-    tasks = list({task.name: task for task in [*own, *evaluation_tasks()] if not is_lm_eval(task)}.values())
+    tasks = list({task.name: task for task in [*own, *evaluation_tasks()]}.values())
     say(f"checking {len(prompts):,} training prompts for overlap with {len(tasks)} evaluation tasks")
-    found = check_overlap(prompts, tasks, planned.mirror)
-    unknown = {task.name: "what it asks is known to lm-eval only" for task in own if is_lm_eval(task)}
-    return replace(found, unchecked=unknown | found.unchecked)
+    return check_overlap(prompts, tasks, planned.mirror)
 
 
 def _provenance(planned: Plan, start: str | None, allow_overlap: str | None, say: Say) -> dict[str, Any]:

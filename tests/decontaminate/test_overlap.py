@@ -127,7 +127,7 @@ def test_a_hub_that_is_not_there_is_not_asked_for_data(monkeypatch, where):
     for name in ("HF_HUB_OFFLINE", "NO_PROXY", "no_proxy", "HTTPS_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(where, "http://127.0.0.1:1")
-    monkeypatch.setattr(certificate, "load_docs", lambda *_: pytest.fail("the Hub was asked"))
+    monkeypatch.setattr(certificate, "questions_of", lambda *_: pytest.fail("the Hub was asked"))
     found = check_overlap([TEN], [load_task("gsm8k"), load_task("mmlu_pro")], None)
     assert all("refused" in reason for reason in found.unchecked.values())
     assert list(found.unchecked) == ["gsm8k", "mmlu_pro"]
@@ -141,6 +141,6 @@ def test_one_data_set_that_is_missing_does_not_leave_the_others_out(monkeypatch)
         raise DataUnavailable(f"{task.name} is gated")
 
     monkeypatch.setattr(certificate, "hub_problem", lambda: "")
-    monkeypatch.setattr(certificate, "load_docs", load)
+    monkeypatch.setattr(certificate, "questions_of", load)
     assert set(check_overlap([TEN], [load_task("gpqa"), load_task("gsm8k")], None).unchecked) == set(asked)
     assert asked == ["gpqa", "gsm8k"]

@@ -159,13 +159,23 @@ def test_the_demo_tasks_it_names_are_for_development():
     assert {load_task(name).split for name in ("demo_arithmetic", "demo_strings")} == {Split.DEV}
 
 
-def test_what_lm_eval_asks_is_on_record_as_not_checked_for_overlap(tmp_path):
+def test_what_lm_eval_asks_is_checked_for_overlap_too(tmp_path):
     pytest.importorskip("lm_eval")
     from tests.bridge.conftest import add_dataset, arc_rows
 
-    add_dataset(tmp_path, "allenai/ai2_arc", "ARC-Easy", train=arc_rows(8), validation=arc_rows(4), test=arc_rows(8))
+    asks = "Which of these six words comes right after the word that is number {} of the old list of words?"
+    rows = [row | {"question": asks.format(number)} for number, row in enumerate(arc_rows(8))]
+    add_dataset(tmp_path, "allenai/ai2_arc", "ARC-Easy", train=rows[:2], validation=rows[:2], test=rows)
     asked = {"evaluation.tasks": ["lm-eval/arc_easy", "demo_strings"], "evaluation.every": 1}
-    said = []
-    certificate = check_plan(plan("demo/grpo", SMALL | asked, tmp_path), said.append)
-    assert certificate.unchecked["lm-eval/arc_easy"] == "what it asks is known to lm-eval only"
-    assert "demo_strings" in certificate.checked and "demo_strings" not in certificate.unchecked
+    clean = check_plan(plan("demo/grpo", SMALL | asked, tmp_path), lambda text: None)
+    assert {"lm-eval/arc_easy", "demo_strings"} <= clean.checked.keys()
+    assert (clean.checked["lm-eval/arc_easy"].instances, clean.checked["lm-eval/arc_easy"].overlapping) == (8, 0)
+    assert clean.checked["lm-eval/arc_easy"].split == "dev"
+
+    prompts = [{"prompt": f"Think. {row['question']}", "answer": "A"} for row in rows[:2]]
+    path = tmp_path / "prompts.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in prompts))
+    data = {"data.generator": None, "data.file": str(path), "data.rows": 2}
+    with pytest.raises(InvalidInput, match=r"2 of 8 .* of lm-eval/arc_easy \(dev\) overlap .*, for instance 0, 1"):
+        train("demo/grpo", tmp_path / "run", SMALL | asked | data, data=tmp_path)
+    assert not (tmp_path / "run").exists()

@@ -24,7 +24,7 @@ from evalsuite.prompts.messages import ChatPrompt, Message, Prompt, TextPrompt
 from evalsuite.runner.plan import PlannedRequest, TaskPlan, spread
 from evalsuite.tasks.model import Task
 
-__all__ = ["lm_eval_verifier", "plan_lm_eval_task"]
+__all__ = ["lm_eval_questions", "lm_eval_verifier", "plan_lm_eval_task"]
 
 Request = GenerateRequest | LogLikelihoodRequest
 
@@ -74,6 +74,12 @@ def lm_eval_verifier(task: Task, mirror: Path | None) -> LmEvalVerifier:
             f"the run ({params['lm_eval']})"
         )
     return verifier
+
+
+def lm_eval_questions(task: Task, mirror: Path | None) -> list[tuple[str, str]]:
+    """Return the docs' names and what they ask, without exemplars, description and system message."""
+    verifier, unit = _verifier(task, mirror)
+    return verifier.process.questions(unit)
 
 
 def _verifier(task: Task, mirror: Path | None) -> tuple[LmEvalVerifier, UnitInfo]:

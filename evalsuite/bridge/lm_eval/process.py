@@ -45,6 +45,16 @@ class LmEvalProcess:
             docs += self._ask("render:rendered", unit, start, start + _DOCS_AT_ONCE)
         return docs
 
+    def questions(self, unit: UnitInfo) -> list[tuple[str, str]]:
+        """Return every doc's name, in a group with its task's, and what it asks without exemplars."""
+        found: list[tuple[str, str]] = []
+        for leaf in unit.leaves:
+            prefix = f"{leaf.name}/" if len(unit.leaves) > 1 else ""
+            for start in range(0, leaf.rows, _DOCS_AT_ONCE):
+                texts = self._ask("questions:questions", unit.name, leaf.name, start, start + _DOCS_AT_ONCE)
+                found += [(f"{prefix}{start + number}", text) for number, text in enumerate(texts)]
+        return found
+
     def score(self, unit: str, key: DocKey, sha256: str, responses: Responses, primary: str) -> DocScores:
         """Score the answers to one doc."""
         arguments = (unit, key, sha256, responses, primary)
