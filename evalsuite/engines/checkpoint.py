@@ -12,7 +12,7 @@ from typing import Any
 
 from evalsuite.errors import InvalidInput, MissingExtra, nearest
 
-__all__ = ["Checkpoint", "open_checkpoint"]
+__all__ = ["Checkpoint", "open_checkpoint", "read_config"]
 
 _DEFAULT_CONTEXT = 2048
 _UNSET_CONTEXT = 10**9
@@ -52,8 +52,7 @@ def open_checkpoint(model: str, *, revision: str | None, trust_remote_code: bool
     for package in ("torch", "transformers"):
         if find_spec(package) is None:
             raise MissingExtra(package, "transformers", purpose)
-    _check_path(model)
-    config = _read("config", model, revision, trust_remote_code)
+    config = read_config(model, revision=revision, trust_remote_code=trust_remote_code)
     tokenizer = _read("tokenizer", model, revision, trust_remote_code)
     return Checkpoint(
         model=model,
@@ -63,6 +62,16 @@ def open_checkpoint(model: str, *, revision: str | None, trust_remote_code: bool
         config=config,
         tokenizer=tokenizer,
     )
+
+
+def read_config(model: str, *, revision: str | None = None, trust_remote_code: bool = False) -> Any:
+    """Return the config of ``model``, of whatever kind the model is.
+
+    Raises:
+        InvalidInput: there is no such checkpoint.
+    """
+    _check_path(model)
+    return _read("config", model, revision, trust_remote_code)
 
 
 def _check_path(model: str) -> None:

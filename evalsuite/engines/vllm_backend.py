@@ -17,10 +17,11 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Protocol
 
+from evalsuite.engines.vllm_classes import classes_left_alone
 from evalsuite.engines.vllm_weights import reload_weights
 from evalsuite.errors import EngineError, InvalidInput
 
-__all__ = ["Backend", "Job", "one_line_errors", "start"]
+__all__ = ["Backend", "Job", "close_engine", "one_line_errors", "start"]
 
 _GIB = 2**30
 
@@ -70,10 +71,18 @@ def start(arguments: Mapping[str, Any]) -> Backend:
         given["enable_chunked_prefill"] = False
         if given["data_parallel_size"] == 1:
             os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-    with _loading_errors(given["model"]):
+    with _loading_errors(given["model"]), classes_left_alone():
         if given["data_parallel_size"] > 1:
             return _DataParallel(AsyncEngineArgs(**given))
         return _Stepped(EngineArgs(**given))
+
+
+def close_engine(engine: Any) -> None:
+    """End vLLM's ``LLMEngine`` and free what it holds, so that another one can be started in this process."""
+    from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
+
+    engine.engine_core.shutdown()
+    cleanup_dist_env_and_memory()
 
 
 class _Stepped:
@@ -108,11 +117,8 @@ class _Stepped:
         reload_weights(self._engine, weights)
 
     def close(self) -> None:
-        from vllm.distributed.parallel_state import cleanup_dist_env_and_memory
-
-        self._engine.engine_core.shutdown()
+        close_engine(self._engine)
         del self._engine
-        cleanup_dist_env_and_memory()
 
 
 class _DataParallel:

@@ -20,7 +20,7 @@ from evalsuite.training.rewards import Reward, RewardTable, make_rewards, score
 from evalsuite.training.stage import Context, Outcome
 from evalsuite.training.starting_point import end_tokens, load_causal_lm, load_tokenizer, require_chat_template
 from evalsuite.training.trainer import base_arguments, make_config, run_trainer, trl_refusals
-from evalsuite.training.trl_vllm import launched_as_before, weights_by_reloading
+from evalsuite.training.trl_vllm import launched_as_before, vllm_for_any_policy
 
 __all__ = ["Grpo", "GrpoRecipe", "GrpoRollouts", "grpo_arguments", "train_grpo"]
 
@@ -137,7 +137,7 @@ def train_grpo(context: Context[GrpoRecipe]) -> Outcome:
     device = "cpu" if config.use_cpu else "cuda"
     rewards = make_rewards(recipe.rewards, eos_token_ids=ends, device=device)
     prompts = [{"prompt": row["prompt"], "row": number} for number, row in enumerate(context.rows)]
-    with launched_as_before(), weights_by_reloading(recipe.rollouts.weights_folder) if on_vllm else nullcontext():
+    with launched_as_before(), vllm_for_any_policy(recipe.rollouts.weights_folder) if on_vllm else nullcontext():
         with trl_refusals():
             trainer = GRPOTrainer(
                 model=load_causal_lm(start, recipe),

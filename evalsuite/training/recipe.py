@@ -229,6 +229,16 @@ class Recipe(Table):
         return getattr(self, "init", None)
 
     @property
+    def reward_models(self) -> tuple[str, ...]:
+        """The reward models that judge completions, as the recipe names them."""
+        return tuple(table.model for table in getattr(self, "rewards", None) or () if table.model is not None)
+
+    @property
+    def also_reads(self) -> tuple[str, ...]:
+        """Checkpoints that other models of the stage start from."""
+        return ()
+
+    @property
     def rows_per_step(self) -> float:
         """Rows of ``[data]`` that one optimizer step uses up."""
         return self.training.batch_size

@@ -8,10 +8,12 @@ from typing import Any
 
 from evalsuite.engines.checkpoint import open_checkpoint
 from evalsuite.engines.factory import resolve_model
+from evalsuite.errors import InvalidInput
 from evalsuite.training.processes import whole_models
 from evalsuite.training.rewards import Judged
+from evalsuite.training.starting_point import without_loading_report
 
-__all__ = ["RewardModelJudge"]
+__all__ = ["RewardModelJudge", "require_reward_model"]
 
 _BATCH = 16
 
@@ -35,35 +37,62 @@ class RewardModelJudge:
         model, tokenizer = self._load()
         texts = [conversation(tokenizer, row["prompt"], text) for row, text in zip(rows, completions, strict=True)]
         rewards: list[float | None] = []
-        for start in range(0, len(texts), _BATCH):
-            rewards += [self.weight * value for value in self._scores(model, tokenizer, texts[start : start + _BATCH])]
+        pad = model.config.get_text_config().pad_token_id
+        size = 1 if pad is None else _BATCH  # without it the model cannot tell where a padded text ends
+        for start in range(0, len(texts), size):
+            ids = tokenizer(texts[start : start + size], add_special_tokens=False)["input_ids"]
+            rewards += [self.weight * value for value in self._scores(model, ids, pad or 0)]
         return Judged(rewards, [None] * len(texts), [""] * len(texts))
 
-    def _scores(self, model: Any, tokenizer: Any, texts: Sequence[str]) -> list[float]:
+    def _scores(self, model: Any, ids: Sequence[Sequence[int]], pad: int) -> list[float]:
         import torch
 
-        batch = tokenizer(
-            list(texts), return_tensors="pt", padding=True, padding_side="right", add_special_tokens=False
-        )
+        longest = max(map(len, ids))
+        rows = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in ids], device=self.device)
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids], device=self.device)
         with torch.no_grad():
-            logits = model(
-                input_ids=batch["input_ids"].to(self.device), attention_mask=batch["attention_mask"].to(self.device)
-            ).logits
-        scores: list[float] = logits[:, 0].float().tolist()
+            scores: list[float] = model(input_ids=rows, attention_mask=mask).logits[:, 0].float().tolist()
         return scores
 
     def _load(self) -> tuple[Any, Any]:
         if self._loaded is None:
-            from transformers import AutoModelForSequenceClassification
-
-            path = resolve_model(self.path)
-            tokenizer = open_checkpoint(
-                path, revision=None, trust_remote_code=False, purpose="a reward model"
-            ).tokenizer
+            tokenizer = require_reward_model(self.path)
             with whole_models():
-                model = AutoModelForSequenceClassification.from_pretrained(path, num_labels=1).to(self.device).eval()
-            self._loaded = (model, tokenizer)
+                self._loaded = (_load_scorer(resolve_model(self.path)).to(self.device).eval(), tokenizer)
         return self._loaded
+
+
+def require_reward_model(path: str) -> Any:
+    """Return the tokenizer of a reward model, having looked at its config as well.
+
+    Raises:
+        InvalidInput: there is no such checkpoint, or its config says that it is no classifier.
+    """
+    opened = open_checkpoint(resolve_model(path), revision=None, trust_remote_code=False, purpose="a reward model")
+    kinds = opened.config.architectures or ["a model that does not say what it is"]
+    if not any("SequenceClassification" in kind for kind in kinds):
+        raise InvalidInput(
+            f"{path!r} is {kinds[0]}, no reward model: give one that a recipe of stage reward_model made, or another "
+            f"sequence classifier with one output"
+        )
+    return opened.tokenizer
+
+
+def _load_scorer(path: str) -> Any:
+    """Load the classifier; a head that it lacks would be random, and so would be every score."""
+    from transformers import AutoModelForSequenceClassification
+
+    try:
+        with without_loading_report():
+            model, loading = AutoModelForSequenceClassification.from_pretrained(
+                path, num_labels=1, output_loading_info=True
+            )
+    except (OSError, ValueError, RuntimeError) as problem:
+        reason = str(problem).strip().splitlines()[0]
+        raise InvalidInput(f"reward model {path!r} cannot be loaded: {reason}") from problem
+    if loading["missing_keys"]:
+        raise InvalidInput(f"reward model {path!r} lacks the weights {', '.join(sorted(loading['missing_keys'])[:3])}")
+    return model
 
 
 def conversation(tokenizer: Any, prompt: str | Sequence[Mapping[str, str]], completion: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from evalsuite.data.hub import not_waiting_for_hub
 from evalsuite.decontaminate.certificate import Certificate, check_overlap, evaluation_tasks
-from evalsuite.engines.checkpoint import open_checkpoint
+from evalsuite.engines.checkpoint import open_checkpoint, read_config
 from evalsuite.engines.factory import resolve_model
 from evalsuite.engines.identity import identity
 from evalsuite.errors import InvalidInput
@@ -27,6 +27,7 @@ from evalsuite.training.lora import require_peft
 from evalsuite.training.processes import is_main_process
 from evalsuite.training.recipe import Recipe
 from evalsuite.training.report import write_report
+from evalsuite.training.reward_scores import require_reward_model
 from evalsuite.training.rewards import check_rewards
 from evalsuite.training.session import Session
 from evalsuite.training.stage import Context, Outcome, Progress
@@ -116,8 +117,7 @@ def train(
     require_peft(recipe.peft)
     count_development_docs(recipe.evaluation, name, planned.mirror)
     start = None if recipe.start is None else resolve_model(recipe.start)
-    if start is not None:
-        open_checkpoint(start, revision=None, trust_remote_code=False, purpose=PURPOSE)
+    _require_checkpoints(recipe, start)
     provenance = _provenance(planned, start, allow_overlap, say)
     checkpoint = _open(folder, provenance, resume=resume)
     session = Session(recipe, folder, provenance, progress, planned.mirror)
@@ -130,6 +130,16 @@ def train(
         if is_main_process():
             _finish(session, outcome)
     return output
+
+
+def _require_checkpoints(recipe: Recipe, start: str | None) -> None:
+    """Look at everything that will be loaded: what is missing would be missed after the first rollouts."""
+    if start is not None:
+        open_checkpoint(start, revision=None, trust_remote_code=False, purpose=PURPOSE)
+    for model in recipe.also_reads:
+        read_config(resolve_model(model))
+    for model in recipe.reward_models:
+        require_reward_model(model)
 
 
 def _finish(session: Session, outcome: Outcome) -> None:

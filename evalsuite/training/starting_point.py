@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
-from evalsuite.engines.checkpoint import open_checkpoint
+from evalsuite.engines.checkpoint import open_checkpoint, read_config
 from evalsuite.errors import InvalidInput, MissingExtra
 from evalsuite.training.recipe import Recipe
+from evalsuite.training.weights import gathered
 
 __all__ = [
     "PURPOSE",
+    "dtype_of",
     "end_tokens",
+    "head_of",
     "load_causal_lm",
     "load_tokenizer",
     "new_reward_model",
     "require_chat_template",
     "require_packages",
+    "without_loading_report",
 ]
 
 PURPOSE = "training"
@@ -80,11 +86,44 @@ def new_reward_model(start: str, recipe: Recipe, pad_token_id: int) -> Any:
 
     That is the initialisation of Tülu 3's reward model (training spec §4: standard deviation 1/sqrt(h+1)); Transformers
     would use its own. The random source is torch's global one.
-    """
-    from torch import nn
-    from transformers import AutoModelForSequenceClassification
 
-    model = AutoModelForSequenceClassification.from_pretrained(start, num_labels=1, dtype=dtype_of(recipe))
-    model.config.pad_token_id = pad_token_id
-    nn.init.normal_(model.score.weight, std=1 / math.sqrt(model.config.hidden_size + 1))
+    Raises:
+        InvalidInput: there is no sequence classifier of this architecture in Transformers.
+    """
+    import torch
+    from torch import nn
+    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoModelForSequenceClassification
+
+    config = read_config(start)
+    if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        raise InvalidInput(
+            f"no reward model can be made of {start!r}: Transformers has no sequence classifier for "
+            f"{config.model_type!r} models; start from a model of another architecture"
+        )
+    with without_loading_report():
+        model = AutoModelForSequenceClassification.from_pretrained(start, num_labels=1, dtype=dtype_of(recipe))
+    config = model.config.get_text_config()
+    model.config.pad_token_id = config.pad_token_id = pad_token_id
+    for weights in head_of(model).values():
+        with torch.no_grad(), gathered((weights,), write=True):
+            nn.init.normal_(weights, std=1 / math.sqrt(config.hidden_size + 1))
     return model
+
+
+def head_of(model: Any) -> dict[str, Any]:
+    """Return the parameters of a classifier that are not its language model's, by name."""
+    body = f"{model.base_model_prefix}."
+    return {name: weights for name, weights in model.named_parameters() if not name.startswith(body)}
+
+
+@contextmanager
+def without_loading_report() -> Iterator[None]:
+    """Keep Transformers from reporting the weights that a checkpoint lacks, where they are meant to be new."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)

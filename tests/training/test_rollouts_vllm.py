@@ -8,6 +8,7 @@ import pytest
 
 from evalsuite.training.metrics_log import read_rows
 from evalsuite.training.run import train
+from tests.training.architectures import build
 
 pytestmark = pytest.mark.vllm
 
@@ -37,10 +38,21 @@ def test_completions_change_as_the_weights_do(tmp_path, monkeypatch):
     assert len(synced) == 4 and max(synced) < 0.02
     assert "RANK" not in os.environ and "MASTER_PORT" not in os.environ  # of which the next run would think the worst
 
-    monkeypatch.setattr(grpo, "weights_by_reloading", never_again)
+    monkeypatch.setattr(grpo, "vllm_for_any_policy", never_again)
     stale = differences(train("demo/grpo", tmp_path / "stale", CHANGES))
     assert stale[0] < 0.02  # before the first update both have the same weights
     assert min(stale[1:]) > 10 * max(synced)
+
+
+@pytest.mark.parametrize("name", ["Olmo2", "Qwen3Moe"])
+def test_policies_of_other_architectures_train_beside_vllm(name, tmp_path):
+    """OLMo 2 runs by Transformers' own classes in vLLM; the checkpoint is evaluated while it is there."""
+    pytest.importorskip("vllm")
+    pytest.importorskip("trl")
+    changes = CHANGES | {"init": str(build(tmp_path / "start", name)), "training.steps": 2}
+    asked = {"evaluation.tasks": ["demo_strings"], "evaluation.every": 2, "evaluation.limit": 2}
+    folder = train("demo/grpo", tmp_path / "run", changes | asked)
+    assert len([row for row in read_rows(folder / "metrics.jsonl") if "evaluation" in row]) == 1
 
 
 def test_a_server_draws_from_the_weights_of_the_policy_too(tmp_path, weights_server):

@@ -129,6 +129,11 @@ class PpoRecipe(Recipe):
     ppo: Algorithm = Algorithm()
 
     @property
+    def also_reads(self) -> tuple[str, ...]:
+        """The value model's checkpoint, if it has one of its own."""
+        return () if self.value.init is None else (self.value.init,)
+
+    @property
     def rows_per_step(self) -> float:
         """Prompts of a step."""
         return self.rollouts.batch_size // self.rollouts.samples_per_prompt

@@ -24,7 +24,7 @@ def move_towards(reference: Module, policy: Module, share: float) -> None:
     """
     import torch
 
-    from evalsuite.training.ppo.weights import gathered
+    from evalsuite.training.weights import gathered
 
     with torch.no_grad():
         for slow, fast in zip(reference.parameters(), policy.parameters(), strict=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,6 +18,7 @@ from evalsuite.engines.chat import PromptTokenizer
 from evalsuite.engines.decoding import BatchSize, Decoder, Row, Watch
 from evalsuite.engines.stopping import Stopping
 from evalsuite.training.ppo.losses import chosen_logprobs, entropies
+from evalsuite.training.weights import named_weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,8 +53,8 @@ class Sampler(Protocol):
     def generate(self, draws: Sequence[Draw]) -> Iterator[tuple[int, Completion]]:
         """Yield each draw's place and its completion, as they finish."""
 
-    def synchronise(self, weights: Iterable[tuple[str, Tensor]]) -> None:
-        """Take over the policy's weights: names as in a checkpoint, tied ones once."""
+    def synchronise(self, policy: Any) -> None:
+        """Take over the weights of the policy, which may be sharded: every process calls this."""
 
     def close(self) -> None:
         """Free the model."""
@@ -72,7 +73,7 @@ class TransformersSampler:
         for row in self._run(draws):
             yield row.request, Completion(tuple(row.completion))
 
-    def synchronise(self, weights: Iterable[tuple[str, Tensor]]) -> None:
+    def synchronise(self, policy: Any) -> None:
         """Do nothing: the model is the policy."""
 
     def close(self) -> None:
@@ -128,11 +129,11 @@ class _Notes:
 class ReplicaSampler(TransformersSampler):
     """Draws from a copy of the policy: for a policy that is sharded, or that is updated meanwhile."""
 
-    def synchronise(self, weights: Iterable[tuple[str, Tensor]]) -> None:
+    def synchronise(self, policy: Any) -> None:
         """Copy the policy's weights."""
         import torch
 
         mine = dict(self._model.named_parameters())
         with torch.no_grad():
-            for name, tensor in weights:
+            for name, tensor in named_weights(policy):
                 mine[name].copy_(tensor)

@@ -21,7 +21,6 @@ from evalsuite.training.ppo.reference import freeze
 from evalsuite.training.ppo.rollout import Prompt
 from evalsuite.training.ppo.samplers import NotingSampler, ReplicaSampler, Sampler, TransformersSampler
 from evalsuite.training.ppo.value_model import load_value_model
-from evalsuite.training.ppo.weights import named_weights
 from evalsuite.training.processes import whole_models
 from evalsuite.training.starting_point import PURPOSE, dtype_of, load_causal_lm
 
@@ -187,7 +186,7 @@ def make_sampler(recipe: PpoRecipe, start: str, tokenizer: PromptTokenizer, poli
         seed=recipe.seed,
     )
     sampler = _sampler(recipe, start, tokenizer, policy, sampling)
-    sampler.synchronise(named_weights(policy.model))
+    sampler.synchronise(policy.model)
     accelerator.wait_for_everyone()
     return sampler
 

@@ -24,7 +24,6 @@ from evalsuite.training.ppo.setup import Models, encode, make_models, make_sampl
 from evalsuite.training.ppo.state import Progress, load_learners, load_progress, reference_of, save_model, save_state
 from evalsuite.training.ppo.update import update
 from evalsuite.training.ppo.value_model import ValueScale
-from evalsuite.training.ppo.weights import named_weights
 from evalsuite.training.rewards import make_rewards, score
 from evalsuite.training.stage import Context, Outcome, Step
 from evalsuite.training.starting_point import load_tokenizer
@@ -108,7 +107,7 @@ class Trainer:
             move_towards(models.reference, models.policy.model, recipe.reference.ema)
         clock.lap("updating")
         if ahead is None:
-            self.sampler.synchronise(named_weights(models.policy.model))
+            self.sampler.synchronise(models.policy.model)
         following = None if ahead is None else self._gather(ahead.result().episodes)
         clock.lap("generating")
         numbers = {**completion_metrics(recipe, episodes, measured, experience), **changes}
@@ -136,7 +135,7 @@ class Trainer:
         recipe = self.context.recipe
         if not recipe.rollouts.ahead or step >= recipe.steps:
             return None
-        self.sampler.synchronise(named_weights(self.models.policy.model))
+        self.sampler.synchronise(self.models.policy.model)
         return self.background.submit(lambda: self.collector.draw(self._wanted(step)).result())
 
     def _wanted(self, step: int) -> list[tuple[int, int]]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from evalsuite.engines.checkpoint import read_config
 from evalsuite.errors import InvalidInput
-from evalsuite.training.ppo.weights import gathered
+from evalsuite.training.starting_point import head_of, without_loading_report
+from evalsuite.training.weights import gathered
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,23 +26,22 @@ def load_value_model(path: str, dtype: Any) -> Any:
     output), whose head is kept. A new head is zero: before anything is learned every value is 0.
 
     Raises:
-        InvalidInput: there is no token classifier of this architecture in Transformers, or the head is of another size.
+        InvalidInput: there is no such checkpoint, or its head is of another size.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForTokenClassification
 
-    config = AutoConfig.from_pretrained(path)
+    config = read_config(path)
     config.num_labels = 1
     config.classifier_dropout = 0.0
     try:
-        with _without_loading_report():
-            model, loading = AutoModelForTokenClassification.from_pretrained(
+        with without_loading_report():
+            model, loading = _token_classifier(config).from_pretrained(
                 path, config=config, dtype=dtype, output_loading_info=True
             )
-    except (ValueError, RuntimeError) as problem:
+    except (OSError, ValueError, RuntimeError) as problem:
         reason = str(problem).strip().splitlines()[0]
         raise InvalidInput(f"value model {path!r} cannot be made: {reason}") from problem
-    head = {name: weights for name, weights in model.named_parameters() if not name.startswith(model.base_model_prefix)}
+    head = head_of(model)
     for name in sorted(loading["missing_keys"]):
         if name not in head:
             raise InvalidInput(f"value model {path!r} lacks the weights {name}")
@@ -51,17 +50,29 @@ def load_value_model(path: str, dtype: Any) -> Any:
     return model
 
 
-@contextmanager
-def _without_loading_report() -> Iterator[None]:
-    """Keep to ourselves that the head is new: it is meant to be."""
-    from transformers.utils import logging
+def _token_classifier(config: Any) -> Any:
+    """Return the architecture's token classifier, of the library's general one where it has none of its own.
 
-    level = logging.get_verbosity()
-    logging.set_verbosity_error()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
+    Transformers has none for OLMo 2, Gemma 3, Granite and many others.
+    """
+    from transformers import (
+        MODEL_FOR_CAUSAL_LM_MAPPING,
+        MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING,
+        AutoModelForTokenClassification,
+        PreTrainedModel,
+    )
+    from transformers.modeling_layers import GenericForTokenClassification
+
+    if type(config) in MODEL_FOR_TOKEN_CLASSIFICATION_MAPPING:
+        return AutoModelForTokenClassification
+    if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+        raise ValueError(f"{config.model_type!r} is no language model")
+    language_model = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    # What an architecture's models have in common stands last before what all models have in common.
+    line = language_model.__mro__
+    family = line[line.index(PreTrainedModel) - 1]
+    name = f"{language_model.__name__.removesuffix('ForCausalLM')}ForTokenClassification"
+    return type(name, (GenericForTokenClassification, family), {"base_model_prefix": family.base_model_prefix})
 
 
 @dataclass(frozen=True, slots=True)

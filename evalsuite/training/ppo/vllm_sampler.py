@@ -5,15 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evalsuite.engines.base import Sampling
 from evalsuite.engines.vllm_backend import Job, one_line_errors, start
 from evalsuite.errors import MissingExtra
 from evalsuite.training.ppo.samplers import Completion, Draw
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from evalsuite.training.weights import as_in_checkpoint, named_weights
 
 __all__ = ["PURPOSE", "VllmSampler"]
 
@@ -53,10 +51,10 @@ class VllmSampler:
             for place, output in self._backend.run(jobs):
                 yield place, Completion(tuple(output.outputs[0].token_ids))
 
-    def synchronise(self, weights: Iterable[tuple[str, Tensor]]) -> None:
+    def synchronise(self, policy: Any) -> None:
         """Load the policy's weights into the engine and forget what it remembers of prompts."""
         with one_line_errors():
-            self._backend.load_weights((name, tensor.clone()) for name, tensor in weights)
+            self._backend.load_weights(as_in_checkpoint(policy, named_weights(policy)))
 
     def close(self) -> None:
         """Free the model."""

@@ -7,16 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from evalsuite.engines.base import Sampling
 from evalsuite.errors import EngineError, MissingExtra
 from evalsuite.training.ppo.samplers import Completion, Draw
 from evalsuite.training.ppo.vllm_sampler import PURPOSE
 from evalsuite.training.weight_transfer import Transfer, open_transfer
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from evalsuite.training.weights import as_in_checkpoint, named_weights
 
 __all__ = ["VllmServerSampler"]
 
@@ -56,8 +54,9 @@ class VllmServerSampler:
             finally:
                 pool.shutdown(cancel_futures=True)  # of a server that died no more is asked
 
-    def synchronise(self, weights: Iterable[tuple[str, Tensor]]) -> None:
+    def synchronise(self, policy: Any) -> None:
         """Send the policy's weights. No process returns before the server has them all."""
+        weights = as_in_checkpoint(policy, named_weights(policy))
         with _server_errors(self._url):
             if self._transfer is not None:
                 self._transfer.send(weights)

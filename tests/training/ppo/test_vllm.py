@@ -12,6 +12,7 @@ from evalsuite.engines.factory import resolve_model  # noqa: E402
 from evalsuite.errors import EngineError  # noqa: E402
 from evalsuite.training.ppo.samplers import Draw, TransformersSampler  # noqa: E402
 from evalsuite.training.ppo.setup import open_start  # noqa: E402
+from tests.training.architectures import build  # noqa: E402
 from tests.training.ppo.harness import Run, recipe_of  # noqa: E402
 
 
@@ -119,12 +120,52 @@ def test_synchronised_weights_are_those_of_a_model_loaded_afresh():
         with torch.no_grad():
             for weights in model.parameters():
                 weights.add_(torch.randn_like(weights) * 0.3 * weights.std())
-        sampler.synchronise(model.named_parameters())
+        sampler.synchronise(model)
         after = dict(sampler.generate(draws))
         assert after == dict(TransformersSampler(model, tokenizer, likeliest, 32).generate(draws))
         assert agreement(list(before.values()), list(after.values())) < 0.7
     finally:
         sampler.close()
+
+
+@pytest.mark.vllm
+@pytest.mark.parametrize("name", ["Qwen3Moe", "Olmo2"])
+def test_policies_whose_code_or_weights_vllm_shares_otherwise(name, tmp_path):
+    """Experts are one tensor here and many in checkpoints; OLMo 2 runs by Transformers' own classes in vLLM."""
+    from transformers import AutoModelForCausalLM
+
+    from evalsuite.training.ppo.vllm_sampler import VllmSampler
+
+    start = str(build(tmp_path / "start", name))
+    model = AutoModelForCausalLM.from_pretrained(start)
+    tokenizer = open_start(start)[1]
+    draws = [Draw(tuple(tokenizer.encode([f"Q: What is {number} + 3?"])[0]), seed=1) for number in range(30)]
+
+    def sampler_of(folder):
+        likeliest = Sampling(max_tokens=8, temperature=1.0, top_k=1)
+        return VllmSampler(folder, likeliest, [model.config.eos_token_id], max_length=64, memory=0.3, processes=1)
+
+    sampler = sampler_of(start)
+    try:
+        before = dict(sampler.generate(draws))
+        torch.manual_seed(0)
+        with torch.no_grad():
+            for weights in model.parameters():
+                weights.add_(torch.randn_like(weights) * 0.3 * (weights.std() or 0.1))
+        sampler.synchronise(model)
+        after = dict(sampler.generate(draws))
+        beside = AutoModelForCausalLM.from_pretrained(start)  # as checkpoints that are evaluated meanwhile
+        assert beside(input_ids=torch.tensor([draws[0].prompt])).logits.isfinite().all()
+    finally:
+        sampler.close()
+    model.save_pretrained(tmp_path / "moved")
+    tokenizer.checkpoint.tokenizer.save_pretrained(tmp_path / "moved")
+    afresh = sampler_of(str(tmp_path / "moved"))
+    try:
+        assert after == dict(afresh.generate(draws))
+    finally:
+        afresh.close()
+    assert agreement(list(before.values()), list(after.values())) < 0.5
 
 
 @pytest.mark.vllm

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-__all__ = ["gathered", "named_weights"]
+__all__ = ["as_in_checkpoint", "gathered", "named_weights"]
 
 
 def named_weights(model: Module) -> Iterator[tuple[str, Tensor]]:
-    """Yield names as in a checkpoint, and whole tensors that are good until the next one is asked for.
+    """Yield the model's own names, and whole tensors that are good until the next one is asked for.
 
     ``model`` may be wrapped for data parallelism, FSDP (1 or 2) or DeepSpeed ZeRO. Every process has to take them all:
     putting a sharded tensor together is a collective. Tied weights come once.
@@ -24,6 +26,20 @@ def named_weights(model: Module) -> Iterator[tuple[str, Tensor]]:
             with gathered((parameter,)):
                 full = getattr(parameter, "full_tensor", None)  # FSDP 2
                 yield _plain(name), (full() if full is not None else parameter).detach()
+
+
+def as_in_checkpoint(model: Module, weights: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
+    """Yield copies of a model's ``weights`` (its own names, in its order) as a checkpoint has them and vLLM reads them.
+
+    Transformers keeps the experts of a layer in one tensor, and other weights that checkpoints have in parts. One layer
+    at a time is copied.
+    """
+    from transformers.core_model_loading import revert_weight_conversion
+
+    bare = _unwrapped(model)
+    for _, layer in groupby(weights, key=lambda named: _layer(named[0])):
+        copies = {name: tensor.detach().clone() for name, tensor in layer}
+        yield from revert_weight_conversion(bare, copies).items()
 
 
 def gathered(parameters: Sequence[Any], *, write: bool = False) -> AbstractContextManager[Any]:
@@ -44,6 +60,19 @@ def _whole(model: Module) -> AbstractContextManager[Any]:
         whole: AbstractContextManager[Any] = FullyShardedDataParallel.summon_full_params(model, writeback=False)
         return whole
     return nullcontext()
+
+
+def _unwrapped(model: Any) -> Any:
+    """Return the Transformers model inside what data parallelism, FSDP and DeepSpeed put around it."""
+    while not hasattr(model, "base_model_prefix"):
+        model = model.module
+    return model
+
+
+def _layer(name: str) -> str:
+    """Return a parameter's name up to the number of its layer; all of it where there is none."""
+    found = re.search(r"\.\d+\.", name)
+    return name if found is None else name[: found.end()]
 
 
 def _plain(name: str) -> str:

@@ -1,0 +1,80 @@
+"""Every stage trains models of many architectures, and what it saves loads again, whole, in plain Transformers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from evalsuite.errors import InvalidInput
+from evalsuite.training.metrics_log import read_rows
+from evalsuite.training.run import train
+from tests.training.architectures import build
+
+pytest.importorskip("torch")
+pytest.importorskip("trl")
+
+STEPS = {"training.steps": 2, "training.batch_size": 8, "data.rows": 32, "data.params.count": 32}
+PAIRS = [
+    {
+        "prompt": [{"role": "user", "content": f"What is {number} + 2?"}],
+        "chosen": [{"role": "assistant", "content": str(number + 2)}],
+        "rejected": [{"role": "assistant", "content": "no"}],
+    }
+    for number in range(16)
+]
+
+
+def pairs_recipe(folder, stage):
+    (folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in PAIRS))
+    recipe = folder / f"{stage}.toml"
+    recipe.write_text(f"""
+title = "Pairs"
+stage = "{stage}"
+init = "demo"
+data = {{ file = "{folder / "pairs.jsonl"}", rows = 16 }}
+optimizer = {{ learning_rate = 1e-3 }}
+training = {{ steps = 2, batch_size = 8, max_length = 64 }}
+""")
+    return str(recipe)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["Qwen3", "Qwen3Moe", "Gemma3Text", "Olmo2", "GPT2", "Jamba"])
+def test_every_stage_trains_it(name, tmp_path):
+    from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification
+
+    start = {"init": str(build(tmp_path / "start", name))}
+    scorer = train(pairs_recipe(tmp_path, "reward_model"), tmp_path / "scorer", start)
+    changes = {
+        "sft": ("demo/sft", STEPS | {"training.epochs": None}),
+        "dpo": (pairs_recipe(tmp_path, "dpo"), {}),
+        "grpo": ("demo/grpo", STEPS),
+        "ppo": ("demo/ppo", STEPS | {"rollouts.batch_size": 16, "value.init": str(scorer)}),
+    }
+    folders = {stage: train(recipe, tmp_path / stage, start | more) for stage, (recipe, more) in changes.items()}
+    for folder in (scorer, *folders.values()):
+        assert len(read_rows(folder / "metrics.jsonl")) == 2
+        kind = AutoModelForSequenceClassification if folder == scorer else AutoModelForCausalLM
+        _, told = kind.from_pretrained(folder, output_loading_info=True)
+        assert not told["missing_keys"] and not told["unexpected_keys"]
+
+
+def test_an_architecture_without_classifiers_makes_no_reward_model(tmp_path):
+    start = build(tmp_path / "start", "Granite")
+    with pytest.raises(InvalidInput, match=r"no reward model can be made of .* no sequence classifier for 'granite'"):
+        train(pairs_recipe(tmp_path, "reward_model"), tmp_path / "scorer", {"init": str(start)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"value.init": "runs/nowhere/else"}, r"model 'runs/nowhere/else' does not exist"),
+        ({"rewards": [{"model": "runs/nowhere/else"}]}, r"model 'runs/nowhere/else' does not exist"),
+        ({"rewards": [{"model": "demo"}]}, r"'demo' is LlamaForCausalLM, no reward model"),
+    ],
+)
+def test_what_would_be_missed_after_the_first_rollouts_is_missed_at_once(changes, said, tmp_path):
+    with pytest.raises(InvalidInput, match=said):
+        train("demo/ppo", tmp_path / "run", STEPS | {"rollouts.batch_size": 16} | changes)
+    assert not (tmp_path / "run").exists()
