@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from evalsuite.engines.chat import PromptTokenizer
 from evalsuite.engines.checkpoint import open_checkpoint
 from evalsuite.engines.factory import resolve_model
 from evalsuite.errors import InvalidInput
@@ -35,21 +36,24 @@ class RewardModelJudge:
     ) -> Judged:
         """Return one score a completion; a score has no right or wrong."""
         model, tokenizer = self._load()
-        texts = [conversation(tokenizer, row["prompt"], text) for row, text in zip(rows, completions, strict=True)]
+        texts = [
+            conversation(tokenizer.checkpoint.tokenizer, row["prompt"], text)
+            for row, text in zip(rows, completions, strict=True)
+        ]
         rewards: list[float | None] = []
         pad = model.config.get_text_config().pad_token_id
         size = 1 if pad is None else _BATCH  # without it the model cannot tell where a padded text ends
         for start in range(0, len(texts), size):
-            ids = tokenizer(texts[start : start + size], add_special_tokens=False)["input_ids"]
-            rewards += [self.weight * value for value in self._scores(model, ids, pad or 0)]
+            tokens = tokenizer.encode(texts[start : start + size])
+            rewards += [self.weight * value for value in self._scores(model, tokens, pad or 0)]
         return Judged(rewards, [None] * len(texts), [""] * len(texts))
 
-    def _scores(self, model: Any, ids: Sequence[Sequence[int]], pad: int) -> list[float]:
+    def _scores(self, model: Any, tokens: Sequence[Sequence[int]], pad: int) -> list[float]:
         import torch
 
-        longest = max(map(len, ids))
-        rows = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in ids], device=self.device)
-        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids], device=self.device)
+        longest = max(map(len, tokens))
+        rows = torch.tensor([[*row, *[pad] * (longest - len(row))] for row in tokens], device=self.device)
+        mask = torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in tokens], device=self.device)
         with torch.no_grad():
             scores: list[float] = model(input_ids=rows, attention_mask=mask).logits[:, 0].float().tolist()
         return scores
@@ -62,7 +66,7 @@ class RewardModelJudge:
         return self._loaded
 
 
-def require_reward_model(path: str) -> Any:
+def require_reward_model(path: str) -> PromptTokenizer:
     """Return the tokenizer of a reward model, having looked at its config as well.
 
     Raises:
@@ -75,7 +79,7 @@ def require_reward_model(path: str) -> Any:
             f"{path!r} is {kinds[0]}, no reward model: give one that a recipe of stage reward_model made, or another "
             f"sequence classifier with one output"
         )
-    return opened.tokenizer
+    return PromptTokenizer(opened)
 
 
 def _load_scorer(path: str) -> Any:

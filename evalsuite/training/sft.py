@@ -61,7 +61,8 @@ class SftRecipe(_Supervised):
     init: str
     """Where to start: a bundled model (``demo_base``), a checkpoint folder or a Hub id."""
     chat_template: str | None = None
-    """Jinja, stored with the tokenizer; default the one that is there."""
+    """Jinja, stored with the tokenizer; default the one that is there. A token that the tokenizer puts in front of
+    texts (BOS) is written in front of conversations, too."""
 
 
 def train_base(context: Context[BaseRecipe]) -> Outcome:

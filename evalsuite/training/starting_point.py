@@ -37,13 +37,27 @@ def require_packages() -> None:
 
 
 def load_tokenizer(start: str, chat_template: str | None = None) -> Any:
-    """Return the tokenizer of a checkpoint, with another chat template if one is given, and with a padding token."""
+    """Return the tokenizer of a checkpoint, with another chat template if one is given, and with a padding token.
+
+    Where it puts a token in front of every text, its chat template does so as well: evaluations, and vLLM given texts,
+    see that token.
+    """
     tokenizer = open_checkpoint(start, revision=None, trust_remote_code=False, purpose=PURPOSE).tokenizer
     if chat_template is not None:
         tokenizer.chat_template = chat_template.strip()
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if isinstance(tokenizer.chat_template, str) and _leaves_bos_out(tokenizer):
+        tokenizer.chat_template = "{{ bos_token }}" + tokenizer.chat_template
     return tokenizer
+
+
+def _leaves_bos_out(tokenizer: Any) -> bool:
+    """Whether texts get a token in front that conversations do not."""
+    if tokenizer.bos_token is None or tokenizer("")["input_ids"][:1] != [tokenizer.bos_token_id]:
+        return False
+    written: str = tokenizer.apply_chat_template([{"role": "user", "content": "?"}], tokenize=False)
+    return not written.startswith(tokenizer.bos_token)
 
 
 def require_chat_template(start: str, tokenizer: Any, prompt: Any) -> None:
