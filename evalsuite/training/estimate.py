@@ -206,9 +206,8 @@ def _activations(recipe: Recipe, size: Size, *, on_gpu: bool) -> float:
         rows *= 2
     tokens = rows * _length(recipe)
     width = 1.0 if on_gpu or loop.dtype == "bfloat16" else 2.0  # the formula is in 16 bits
-    checkpointed = on_gpu if loop.gradient_checkpointing is None else loop.gradient_checkpointing
     whole, kept = _ACTIVATION_BYTES * size.hidden_size, _CHECKPOINTED_BYTES * size.hidden_size
-    layers = kept * size.layers + whole if checkpointed else whole * size.layers
+    layers = kept * size.layers + whole if loop.recomputes(on_gpu=on_gpu) else whole * size.layers
     logits = 2 * 4 * size.vocab_size  # in float32, with their gradient
     return tokens * (layers * width + logits)
 

@@ -133,6 +133,10 @@ class Loop(Table):
     gradient_checkpointing: bool | None = None
     """Recompute activations instead of storing them; default on a GPU yes, on a CPU no."""
 
+    def recomputes(self, *, on_gpu: bool) -> bool:
+        """Whether activations are recomputed on this kind of device."""
+        return on_gpu if self.gradient_checkpointing is None else self.gradient_checkpointing
+
     @model_validator(mode="after")
     def _has_one_length(self) -> Loop:
         if (self.epochs is None) == (self.steps is None):

@@ -54,9 +54,14 @@ def load_tokenizer(start: str, chat_template: str | None = None) -> Any:
 
 def _leaves_bos_out(tokenizer: Any) -> bool:
     """Whether texts get a token in front that conversations do not."""
+    from jinja2 import TemplateError
+
     if tokenizer.bos_token is None or tokenizer("")["input_ids"][:1] != [tokenizer.bos_token_id]:
         return False
-    written: str = tokenizer.apply_chat_template([{"role": "user", "content": "?"}], tokenize=False)
+    try:
+        written: str = tokenizer.apply_chat_template([{"role": "user", "content": "?"}], tokenize=False)
+    except TemplateError:  # it takes other conversations only: left as it is
+        return False
     return not written.startswith(tokenizer.bos_token)
 
 

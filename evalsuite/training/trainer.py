@@ -59,7 +59,6 @@ def base_arguments(context: Context[Any]) -> dict[str, Any]:
 
     recipe, on_gpu = context.recipe, torch.cuda.is_available()
     rows, accumulated = micro_batch(recipe)
-    checkpointing = recipe.training.gradient_checkpointing
     return {
         "output_dir": str(context.folder.checkpoints),
         "seed": recipe.seed,
@@ -76,7 +75,7 @@ def base_arguments(context: Context[Any]) -> dict[str, Any]:
         "use_cpu": not on_gpu,
         "bf16": on_gpu,
         "dataloader_pin_memory": on_gpu,
-        "gradient_checkpointing": on_gpu if checkpointing is None else checkpointing,
+        "gradient_checkpointing": recipe.training.recomputes(on_gpu=on_gpu),
         "logging_steps": recipe.log.every,
         "logging_nan_inf_filter": False,
         "save_strategy": "no",  # Watch says when, and rotates

@@ -94,7 +94,7 @@ def make_models(recipe: PpoRecipe, start: str, reference: str) -> Models:
     value_model = load_value_model(resolve_model(recipe.value.init) if recipe.value.init else start, dtype_of(recipe))
     for model in (policy_model, value_model):
         without_dropout(model)
-        if recipe.training.gradient_checkpointing:
+        if recipe.training.recomputes(on_gpu=accelerator.device.type == "cuda"):
             model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         model.train()
     value_settings = recipe.optimizer.model_copy(
@@ -140,8 +140,8 @@ def without_dropout(model: Any) -> None:
     for module in model.modules():
         if isinstance(module, Dropout):
             module.p = 0.0
-        for name in ("dropout", "attention_dropout", "resid_dropout", "hidden_dropout"):
-            if isinstance(getattr(module, name, None), float):
+        for name, value in vars(module).items():
+            if "drop" in name and isinstance(value, float):  # of attention, of whole layers
                 setattr(module, name, 0.0)
 
 
