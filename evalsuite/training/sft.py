@@ -11,6 +11,7 @@ from evalsuite.data.load import Row
 from evalsuite.errors import InvalidRecipe
 from evalsuite.training.lora import lora_config
 from evalsuite.training.new_model import Architecture, TokenizerRecipe, build_model, build_tokenizer
+from evalsuite.training.packing import require_separate_rows
 from evalsuite.training.recipe import Count, Loop, Recipe
 from evalsuite.training.stage import Context, Outcome
 from evalsuite.training.starting_point import load_causal_lm, load_tokenizer
@@ -25,7 +26,8 @@ class SftLoop(Loop):
     max_length: Count
     """Tokens of prompt and completion; longer rows are cut at the end."""
     packing: bool | None = None
-    """Put several rows into one sequence of ``max_length`` (TRL's best-fit packing); default no."""
+    """Put several rows into one sequence of ``max_length`` (TRL's best-fit packing); default no. Refused for models in
+    which such rows would see each other."""
     learn: Literal["completion", "assistant", "all"] | None = None
     """Which tokens carry loss: the completion (default, rows with ``completion``), every assistant turn (rows with
     ``messages``; the chat template needs ``{% generation %}`` marks), or all of them."""
@@ -106,6 +108,8 @@ def _train(context: Context[Any], model: Any, tokenizer: Any) -> Outcome:
         ) -> Any:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch=batch_size)
 
+    if context.recipe.training.packing:
+        require_separate_rows(model)
     kind = SummedLoss if context.recipe.training.reduction == "sum" else SFTTrainer
     with trl_refusals():
         trainer = kind(

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from evalsuite.errors import InvalidInput
+from evalsuite.errors import InvalidInput, InvalidRecipe
 from evalsuite.training.metrics_log import read_rows
+from evalsuite.training.packing import require_separate_rows
 from evalsuite.training.run import train
 from tests.training.architectures import build
 
@@ -78,3 +79,36 @@ def test_what_would_be_missed_after_the_first_rollouts_is_missed_at_once(changes
     with pytest.raises(InvalidInput, match=said):
         train("demo/ppo", tmp_path / "run", STEPS | {"rollouts.batch_size": 16} | changes)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", ["Qwen3", "Qwen3Moe", "Gemma3Text", "Olmo2", "GPT2"])
+def test_packed_rows_are_read_as_if_they_stood_alone(name, tmp_path):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(build(tmp_path, name)).eval()
+    require_separate_rows(model)
+    rows = torch.arange(5, 14), torch.arange(30, 43)
+    positions = torch.cat([torch.arange(len(row)) for row in rows])
+    with torch.no_grad():
+        packed = model(input_ids=torch.cat(rows)[None], position_ids=positions[None], use_cache=False).logits[0]
+        alone = torch.cat([model(input_ids=row[None]).logits[0] for row in rows])
+    torch.testing.assert_close(packed, alone, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", ["Mpt", "Jamba"])
+def test_rows_are_not_packed_where_they_would_see_each_other(name, dtype, tmp_path):
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    model = AutoModelForCausalLM.from_pretrained(build(tmp_path, name), dtype=getattr(torch, dtype)).train()
+    with pytest.raises(InvalidRecipe, match=rf"rows that share a sequence would see each other .* '{name.lower()}'"):
+        require_separate_rows(model)
+    assert model.training
+
+
+def test_a_run_that_would_pack_them_is_refused(tmp_path):
+    start = {"init": str(build(tmp_path / "start", "Mpt")), "training.packing": True, "training.epochs": None}
+    with pytest.raises(InvalidRecipe, match=r"training\.packing: rows that share a sequence"):
+        train("demo/sft", tmp_path / "run", STEPS | start)
