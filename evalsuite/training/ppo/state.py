@@ -63,13 +63,12 @@ def save_model(policy: Learner, folder: Path, tokenizer: Any) -> None:
 
 def _save_weights(accelerator: Any, model: Any, folder: Path) -> None:
     state, whole = accelerator.get_state_dict(model), accelerator.unwrap_model(model)
-    if state is not None:
-        # Put together from shards, tied weights no longer share memory, by which Transformers tells them.
-        tied = getattr(whole, "all_tied_weights_keys", {})
-        state = {name: weights for name, weights in state.items() if name not in tied}
-    whole.save_pretrained(
-        str(folder), is_main_process=accelerator.is_main_process, state_dict=state, save_function=accelerator.save
-    )
+    if not accelerator.is_main_process:  # of sharded weights, the others have none
+        return
+    # Put together from shards, tied weights no longer share memory, by which Transformers tells them.
+    tied = getattr(whole, "all_tied_weights_keys", {})
+    state = {name: weights for name, weights in state.items() if name not in tied}
+    whole.save_pretrained(str(folder), state_dict=state, save_function=accelerator.save)
 
 
 def load_progress(folder: Path) -> Progress:

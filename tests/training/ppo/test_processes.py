@@ -13,6 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from tests.training.architectures import build  # noqa: E402
 from tests.training.ppo.harness import Run, norms, recipe_of  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -196,6 +197,22 @@ def test_two_processes_under_deepspeed_equal_one(tiny, tmp_path, stage):
     alone = Run(tmp_path / "one", tiny, recipe_of(**changes))
     assert_equal(tiny, alone, tmp_path / "two")
     assert_goes_on(script, tiny, tmp_path / "two", changes, zero(stage))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "prelude", "environment"), [("Olmo2", SHARDED, FSDP), ("Qwen3Moe", ZERO, zero(3))], ids=["FSDP", "ZeRO 3"]
+)
+def test_other_architectures_are_shared_alike(name, prelude, environment, tmp_path):
+    """A value model whose class is made here; experts, which checkpoints have in parts that only one process holds."""
+    if prelude is ZERO:
+        pytest.importorskip("deepspeed")
+    start, script = build(tmp_path / "start", name), tmp_path / "process.py"
+    script.write_text(prelude + PROCESS)
+    done = launch(script, start, tmp_path / "two", json.dumps(CHANGES), **environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    alone = Run(tmp_path / "one", start, recipe_of(**CHANGES))
+    assert_equal(start, alone, tmp_path / "two")
 
 
 @pytest.mark.slow
