@@ -35,6 +35,7 @@ __all__ = [
     "UnknownName",
     "UserError",
     "blaming",
+    "first_line",
     "nearest",
 ]
 
@@ -112,6 +113,12 @@ def blaming(path: Path) -> Iterator[None]:
     except UserError as problem:
         problem.args = (f"{path}: {problem}",)
         raise
+
+
+def first_line(problem: BaseException) -> str:
+    """Return the first line of what a library says went wrong, or the kind of error where it says nothing."""
+    lines = str(problem).strip().splitlines()
+    return lines[0] if lines else type(problem).__name__
 
 
 def nearest(name: str, valid: Iterable[str], count: int = 2) -> list[str]:

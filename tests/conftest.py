@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
+#: Of rows read by tests, not the user's.
+_DATASETS = tempfile.TemporaryDirectory(prefix="evalsuite-datasets-")
+
+os.environ.setdefault("HF_DATASETS_CACHE", _DATASETS.name)
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")

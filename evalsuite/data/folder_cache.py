@@ -28,8 +28,8 @@ def folder_cache(path: str | Path) -> dict[str, str]:
     return {"cache_dir": str(Path(datasets.config.HF_DATASETS_CACHE) / "evalsuite-folders" / name)}
 
 
-def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
-    """Yield path, bytes and time of change (nanoseconds) of every file below a folder, linked ones included."""
+def _files(folder: Path) -> Iterator[tuple[str, int, int, int]]:
+    """Yield path, bytes and times (nanoseconds; of contents, of anything) of files below a folder, linked ones too."""
     seen: set[str] = set()
     for place, below, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(place)
@@ -43,4 +43,4 @@ def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
                 found = path.stat()
             except OSError:  # a link to nowhere
                 continue
-            yield str(path.relative_to(folder)), found.st_size, found.st_mtime_ns
+            yield str(path.relative_to(folder)), found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
-from evalsuite.errors import DataUnavailable, InvalidInput
+from evalsuite.errors import DataUnavailable, InvalidInput, first_line
 
 __all__ = ["CONFIG_MARK", "file_address", "file_format", "hub_file"]
 
@@ -53,5 +53,5 @@ def hub_file(repository: str, name: str, mirror: Path | None, purpose: str, revi
     try:
         return Path(huggingface_hub.hf_hub_download(repository, name, repo_type="dataset", revision=revision))
     except (OSError, ValueError) as problem:
-        reason = str(problem).strip().splitlines()[0]
-        raise DataUnavailable(f"{name} of {repository} cannot be downloaded ({reason[:200]}): {purpose}") from problem
+        reason = first_line(problem)[:200]
+        raise DataUnavailable(f"{name} of {repository} cannot be downloaded ({reason}): {purpose}") from problem

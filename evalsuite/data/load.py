@@ -18,7 +18,7 @@ from evalsuite.data.hub_file import file_format
 from evalsuite.data.mirror import declared_by
 from evalsuite.data.prepare import prepare_rows
 from evalsuite.data.procedural import generate
-from evalsuite.errors import DataMismatch, DataUnavailable, InvalidTask, blaming
+from evalsuite.errors import DataMismatch, DataUnavailable, InvalidTask, blaming, first_line
 from evalsuite.prompts.templates import render_text, render_value
 from evalsuite.tasks.model import DataSource, Task
 from evalsuite.tasks.registry import require_own_data
@@ -212,10 +212,10 @@ def _load_dataset(source: DataSource, path: str, config: str | None, split: str,
         return list(datasets.load_dataset(path, config, split=split, **options, **folder_cache(path)))
     except hub_errors() as problem:
         name = " ".join(filter(None, [*options.get("data_files", {path: path}).values(), config, split]))
-        reason = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
         raise DataUnavailable(
-            f"dataset {name} cannot be loaded ({reason[:200]}): give a mirror directory with the Hub's layout "
-            f"(--data DIR or EVALSUITE_DATA), or connect to the Hub{f'; {source.access}' if source.access else ''}"
+            f"dataset {name} cannot be loaded ({first_line(problem)[:200]}): give a mirror directory with the Hub's "
+            "layout (--data DIR or EVALSUITE_DATA), or connect to the Hub"
+            f"{f'; {source.access}' if source.access else ''}"
         ) from problem
 
 

@@ -67,9 +67,9 @@ class PromptTokenizer:
         if not texts:
             return []
         encoded: list[list[int]] = self._plain(list(texts))
-        if self._bos is None:
+        if self.bos is None:
             return encoded
-        return [ids if ids[:1] == [self._bos] else [self._bos, *ids] for ids in encoded]
+        return [ids if ids[:1] == [self.bos] else [self.bos, *ids] for ids in encoded]
 
     def encode_prompts(self, prompts: Sequence[Prompt]) -> list[list[int]]:
         """Token ids of each rendered prompt; an empty one becomes a single BOS (or EOS) token."""
@@ -117,7 +117,7 @@ class PromptTokenizer:
         return text
 
     @cached_property
-    def _bos(self) -> int | None:
+    def bos(self) -> int | None:
         """The BOS id if this tokenizer puts one before raw text, else ``None``."""
         tokenizer = self.checkpoint.tokenizer
         added = tokenizer("", add_special_tokens=True)["input_ids"]

@@ -16,7 +16,7 @@ from evalsuite.engines.checkpoint import open_checkpoint
 from evalsuite.engines.decoding import free_memory
 from evalsuite.engines.identity import identity
 from evalsuite.engines.similarity import CompareRequest, Similarities
-from evalsuite.errors import EngineError, InvalidInput
+from evalsuite.errors import EngineError, InvalidInput, first_line
 
 if TYPE_CHECKING:
     import torch
@@ -86,8 +86,7 @@ class Encoder:
                 device = automatic if self.options.device == "auto" else self.options.device
                 self._loaded = model.to(device).eval()
             except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
-                reason = str(error).strip().splitlines()[0]
-                raise EngineError(f"loading encoder {self._checkpoint.model!r} failed: {reason}") from error
+                raise EngineError(f"loading encoder {self._checkpoint.model!r} failed: {first_line(error)}") from error
         return self._loaded
 
     def _embed(self, model: Any, texts: Sequence[str]) -> list[tuple[torch.Tensor, torch.Tensor]]:

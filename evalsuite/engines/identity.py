@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from evalsuite.errors import InvalidInput
+from evalsuite.errors import InvalidInput, first_line
 
 __all__ = ["identity", "locate"]
 
@@ -77,8 +77,7 @@ def locate(model: str, revision: str | None) -> Path:
         if not any(snapshot.glob("*.safetensors")):
             snapshot = Path(snapshot_download(model, revision=revision, allow_patterns=[*patterns, "*.bin"]))
     except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise InvalidInput(f"cannot download model {model!r}: {reason}") from error
+        raise InvalidInput(f"cannot download model {model!r}: {first_line(error)}") from error
     return snapshot
 
 

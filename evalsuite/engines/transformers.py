@@ -30,7 +30,7 @@ from evalsuite.engines.loglikelihood import Scorer
 from evalsuite.engines.sampling import row_generator
 from evalsuite.engines.stopping import Stopping
 from evalsuite.engines.windows import Tally, split_windows
-from evalsuite.errors import EngineError, InvalidInput, UnknownName
+from evalsuite.errors import EngineError, InvalidInput, UnknownName, first_line
 
 __all__ = ["TransformersEngine", "TransformersOptions"]
 
@@ -177,10 +177,10 @@ class TransformersEngine:
                     trust_remote_code=self.options.trust_remote_code,
                 )
         except (OSError, ValueError, KeyError, ImportError) as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise InvalidInput(f"cannot load the weights of model {self._checkpoint.model!r}: {reason}") from error
         except RuntimeError as error:
-            reason = str(error).strip().splitlines()[0]
+            reason = first_line(error)
             raise EngineError(f"loading model {self._checkpoint.model!r} failed: {reason}") from error
         return model.eval()
 
@@ -205,9 +205,7 @@ def _one_line_errors() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise EngineError(
-            f"the model stopped: {(str(error).strip() or type(error).__name__).splitlines()[0]}"
-        ) from error
+        raise EngineError(f"the model stopped: {first_line(error)}") from error
 
 
 def _device_map(device: str) -> str:

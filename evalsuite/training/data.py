@@ -21,7 +21,7 @@ from evalsuite.data.hub import hub_errors
 from evalsuite.data.hub_file import file_address, file_format
 from evalsuite.data.load import Row, hash_rows, load_docs
 from evalsuite.data.procedural import GENERATORS
-from evalsuite.errors import DataMismatch, DataUnavailable, InvalidInput, InvalidRecipe, SplitViolation
+from evalsuite.errors import DataMismatch, DataUnavailable, InvalidInput, InvalidRecipe, SplitViolation, first_line
 from evalsuite.prompts.messages import ChatPrompt
 from evalsuite.prompts.render import render_prompt, render_target
 from evalsuite.prompts.templates import render_value
@@ -179,11 +179,9 @@ def _hub_rows(source: Source, where: str, mirror: Path | None) -> Iterable[Row]:
         rows: Iterable[Row] = datasets.load_dataset(path, config, split=split, **options, **folder_cache(path))
         return rows
     except hub_errors() as problem:
-        said = str(problem).strip()
-        reason = said.splitlines()[0][:200] if said else type(problem).__name__
         raise DataUnavailable(
-            f"{where}: dataset {describe(source)} cannot be loaded ({reason}): give a mirror directory with the Hub's "
-            f"layout (--data DIR or EVALSUITE_DATA), or connect to the Hub"
+            f"{where}: dataset {describe(source)} cannot be loaded ({first_line(problem)[:200]}): give a mirror "
+            f"directory with the Hub's layout (--data DIR or EVALSUITE_DATA), or connect to the Hub"
         ) from problem
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from evalsuite.errors import EngineError, EvalsuiteError
+from evalsuite.errors import EngineError, EvalsuiteError, first_line
 from evalsuite.training.stage import Step
 
 __all__ = ["explain_failure"]
@@ -52,7 +52,7 @@ def explain_failure(problem: BaseException, last: Step | None) -> EvalsuiteError
     if full or any(text in said for text in _NO_SPACE):
         return EvalsuiteError(f"the disk is full {at}: free some space, or keep fewer checkpoints (checkpoints.keep)")
     if any(text in said for text in _ENGINE_DIED):
-        return EngineError(f"the generation engine died {at} ({_first_line(chain[-1])})")
+        return EngineError(f"the generation engine died {at} ({first_line(chain[-1])[:200]})")
     return None
 
 
@@ -62,8 +62,3 @@ def _causes(problem: BaseException | None) -> list[BaseException]:
         found.append(problem)
         problem = problem.__cause__ or problem.__context__
     return found
-
-
-def _first_line(problem: BaseException) -> str:
-    text = str(problem).strip()
-    return text.splitlines()[0][:200] if text else type(problem).__name__

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
-from evalsuite.errors import EvalsuiteError, InvalidInput
+from evalsuite.errors import EvalsuiteError, InvalidInput, first_line
 from evalsuite.runs.folder import write_atomically
 from evalsuite.training.stage import Step
 
@@ -151,7 +151,7 @@ class _Wandb:
                 settings=wandb.Settings(console="off"),  # the terminal is the live display's
             )
         except wandb.Error as problem:
-            reason = str(problem).strip().splitlines()[0].rstrip(".")
+            reason = first_line(problem).rstrip(".")
             raise InvalidInput(
                 f"log.to = 'wandb': {reason}; or set WANDB_MODE=offline and sync later. Then go on with --resume"
             ) from problem

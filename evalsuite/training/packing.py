@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from evalsuite.errors import InvalidRecipe
+from evalsuite.training.weights import is_spread
 
 __all__ = ["require_separate_rows"]
 
@@ -24,7 +25,7 @@ def require_separate_rows(model: Any) -> None:
     """
     import torch
 
-    if hasattr(next(model.parameters()), "ds_id"):  # weights are spread (ZeRO 3): there is nothing to try it on
+    if is_spread(model):  # there is nothing to try it on
         return
     size = min(model.config.get_text_config().vocab_size, 50)
     row = torch.arange(10) % size

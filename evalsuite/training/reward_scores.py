@@ -9,7 +9,7 @@ from typing import Any
 from evalsuite.engines.chat import PromptTokenizer
 from evalsuite.engines.checkpoint import open_checkpoint
 from evalsuite.engines.factory import resolve_model
-from evalsuite.errors import InvalidInput
+from evalsuite.errors import InvalidInput, first_line
 from evalsuite.training.processes import whole_models
 from evalsuite.training.rewards import Judged
 from evalsuite.training.starting_point import without_loading_report
@@ -42,10 +42,11 @@ class RewardModelJudge:
         ]
         rewards: list[float | None] = []
         pad = model.config.get_text_config().pad_token_id
-        size = 1 if pad is None else _BATCH  # without it the model cannot tell where a padded text ends
+        known = pad is not None and pad >= 0
+        size = _BATCH if known else 1  # the model could not tell where a padded text ends
         for start in range(0, len(texts), size):
             tokens = tokenizer.encode(texts[start : start + size])
-            rewards += [self.weight * value for value in self._scores(model, tokens, pad or 0)]
+            rewards += [self.weight * value for value in self._scores(model, tokens, pad if known else 0)]
         return Judged(rewards, [None] * len(texts), [""] * len(texts))
 
     def _scores(self, model: Any, tokens: Sequence[Sequence[int]], pad: int) -> list[float]:
@@ -92,8 +93,7 @@ def _load_scorer(path: str) -> Any:
                 path, num_labels=1, output_loading_info=True
             )
     except (OSError, ValueError, RuntimeError) as problem:
-        reason = str(problem).strip().splitlines()[0]
-        raise InvalidInput(f"reward model {path!r} cannot be loaded: {reason}") from problem
+        raise InvalidInput(f"reward model {path!r} cannot be loaded: {first_line(problem)}") from problem
     if loading["missing_keys"]:
         raise InvalidInput(f"reward model {path!r} lacks the weights {', '.join(sorted(loading['missing_keys'])[:3])}")
     return model

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any
 
+from evalsuite.engines.chat import PromptTokenizer
 from evalsuite.engines.checkpoint import open_checkpoint, read_config
-from evalsuite.errors import InvalidInput, MissingExtra
+from evalsuite.errors import InvalidInput, MissingExtra, first_line
 from evalsuite.training.recipe import Recipe
 from evalsuite.training.weights import gathered
 
@@ -39,30 +40,33 @@ def require_packages() -> None:
 def load_tokenizer(start: str, chat_template: str | None = None) -> Any:
     """Return the tokenizer of a checkpoint, with another chat template if one is given, and with a padding token.
 
-    Where it puts a token in front of every text, its chat template does so as well: evaluations, and vLLM given texts,
-    see that token.
+    Where it puts a token (BOS) in front of every text, conversations get it from their template, as they do in
+    rollouts and evaluations.
     """
-    tokenizer = open_checkpoint(start, revision=None, trust_remote_code=False, purpose=PURPOSE).tokenizer
+    opened = open_checkpoint(start, revision=None, trust_remote_code=False, purpose=PURPOSE)
+    tokenizer = opened.tokenizer
     if chat_template is not None:
         tokenizer.chat_template = chat_template.strip()
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    if isinstance(tokenizer.chat_template, str) and _leaves_bos_out(tokenizer):
-        tokenizer.chat_template = "{{ bos_token }}" + tokenizer.chat_template
+    if PromptTokenizer(opened).bos is not None:
+        written = tokenizer.chat_template
+        if isinstance(written, dict):
+            tokenizer.chat_template = {name: _with_bos(tokenizer, template) for name, template in written.items()}
+        elif written is not None:
+            tokenizer.chat_template = _with_bos(tokenizer, written)
     return tokenizer
 
 
-def _leaves_bos_out(tokenizer: Any) -> bool:
-    """Whether texts get a token in front that conversations do not."""
+def _with_bos(tokenizer: Any, template: str) -> str:
+    """Return the chat template with BOS in front, unless it writes that itself."""
     from jinja2 import TemplateError
 
-    if tokenizer.bos_token is None or tokenizer("")["input_ids"][:1] != [tokenizer.bos_token_id]:
-        return False
     try:
-        written: str = tokenizer.apply_chat_template([{"role": "user", "content": "?"}], tokenize=False)
+        text = tokenizer.apply_chat_template([{"role": "user", "content": "?"}], chat_template=template, tokenize=False)
     except TemplateError:  # it takes other conversations only: left as it is
-        return False
-    return not written.startswith(tokenizer.bos_token)
+        return template
+    return template if text.startswith(tokenizer.bos_token) else "{{ bos_token }}" + template.lstrip()
 
 
 def require_chat_template(start: str, tokenizer: Any, prompt: Any) -> None:
@@ -97,7 +101,7 @@ def load_causal_lm(start: str, recipe: Recipe, dtype: str | None = None) -> Any:
     try:
         return AutoModelForCausalLM.from_pretrained(start, dtype=dtype or dtype_of(recipe))
     except OSError as problem:
-        raise InvalidInput(f"the weights of {start} cannot be read: {str(problem).splitlines()[0]}") from problem
+        raise InvalidInput(f"the weights of {start} cannot be read: {first_line(problem)}") from problem
 
 
 def new_reward_model(start: str, recipe: Recipe, pad_token_id: int) -> Any:
@@ -120,12 +124,19 @@ def new_reward_model(start: str, recipe: Recipe, pad_token_id: int) -> Any:
             f"{config.model_type!r} models; start from a model of another architecture"
         )
     with without_loading_report():
-        model = AutoModelForSequenceClassification.from_pretrained(start, num_labels=1, dtype=dtype_of(recipe))
+        model, loading = AutoModelForSequenceClassification.from_pretrained(
+            start, num_labels=1, dtype=dtype_of(recipe), output_loading_info=True
+        )
+    head = head_of(model)
+    missing = sorted(loading["missing_keys"] - head.keys())
+    if missing:
+        raise InvalidInput(f"{start!r} lacks the weights {', '.join(missing[:3])}")
     config = model.config.get_text_config()
     model.config.pad_token_id = config.pad_token_id = pad_token_id
-    for weights in head_of(model).values():
+    for weights in head.values():
         with torch.no_grad(), gathered((weights,), write=True):
-            nn.init.normal_(weights, std=1 / math.sqrt(config.hidden_size + 1))
+            if weights.dim() == 2 and len(weights) == 1:
+                nn.init.normal_(weights, std=1 / math.sqrt(config.hidden_size + 1))
     return model
 
 

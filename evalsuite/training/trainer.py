@@ -16,7 +16,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from evalsuite.errors import InvalidRecipe, UnknownName
+from evalsuite.errors import InvalidRecipe, UnknownName, first_line
 from evalsuite.training.lora import merge_checkpoint, merged, state_of
 from evalsuite.training.processes import is_main_process, process_count
 from evalsuite.training.recipe import Recipe
@@ -108,7 +108,7 @@ def trl_refusals() -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as problem:
-        raise InvalidRecipe(f"TRL refuses this recipe: {str(problem).strip().splitlines()[0]}") from problem
+        raise InvalidRecipe(f"TRL refuses this recipe: {first_line(problem)}") from problem
 
 
 def check_trl_names(kind: Any, ours: Mapping[str, Any], more: Mapping[str, Any]) -> None:

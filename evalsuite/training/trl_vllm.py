@@ -39,8 +39,8 @@ def launched_as_before() -> Iterator[None]:
 def vllm_for_any_policy(folder: str | None) -> Iterator[None]:
     """Make TRL and its vLLM work with policies of any architecture, on any machine.
 
-    TRL (1.16) hands over what the model holds, with the experts of a layer in one tensor: vLLM does not know those, or
-    takes them for nothing. Beside a policy, vLLM may change its class (see ``vllm_classes``). And where there is no GPU
+    TRL (1.16) hands over what the model holds, with the experts of a layer in one tensor, which vLLM knows of some
+    architectures only. Beside a policy, vLLM may change its class (see ``vllm_classes``). And where there is no GPU
     or a ``folder``, vLLM loads weights as it does when it starts: for a CPU it repacks linear weights and drops the
     parameters that TRL writes to (training spec §1.6), so its own loader has to do it, in this process or in a server
     that reads them from a folder.

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor
     from torch.nn import Module
 
-__all__ = ["as_in_checkpoint", "gathered", "named_weights"]
+__all__ = ["as_in_checkpoint", "gathered", "is_spread", "named_weights"]
 
 
 def named_weights(model: Module) -> Iterator[tuple[str, Tensor]]:
@@ -44,13 +44,22 @@ def as_in_checkpoint(model: Module, weights: Iterable[tuple[str, Tensor]]) -> It
 
 def gathered(parameters: Sequence[Any], *, write: bool = False) -> AbstractContextManager[Any]:
     """Return a context in which parameters that ZeRO 3 has partitioned are whole; after ``write`` rank 0's stay."""
-    if not hasattr(parameters[0], "ds_id"):
+    if not _is_part(parameters[0]):
         return nullcontext()
     import deepspeed
 
     rank = 0 if write else None
     context: AbstractContextManager[Any] = deepspeed.zero.GatheredParameters(list(parameters), modifier_rank=rank)
     return context
+
+
+def is_spread(model: Module) -> bool:
+    """Whether ZeRO 3 has spread the weights over the processes, so that the model cannot be called as it is."""
+    return _is_part(next(model.parameters()))
+
+
+def _is_part(parameter: Any) -> bool:
+    return hasattr(parameter, "ds_id")
 
 
 def _whole(model: Module) -> AbstractContextManager[Any]:
@@ -64,7 +73,7 @@ def _whole(model: Module) -> AbstractContextManager[Any]:
 
 def _unwrapped(model: Any) -> Any:
     """Return the Transformers model inside what data parallelism, FSDP and DeepSpeed put around it."""
-    while not hasattr(model, "base_model_prefix"):
+    while hasattr(model, "module"):  # which wrappers have, and models have not
         model = model.module
     return model
 

@@ -100,6 +100,16 @@ def test_what_lies_in_a_folder_decides_where_its_rows_are_kept(tmp_path):
     assert len({options["cache_dir"] for options in seen}) == 5
 
 
+def test_a_change_that_keeps_length_and_date_is_a_change(tmp_path):
+    file = tmp_path / "rows.jsonl"
+    file.write_text("{}\n")
+    os.utime(file, ns=(1, 1))
+    before = folder_cache(tmp_path)
+    file.write_text("[]\n")
+    os.utime(file, ns=(1, 1))
+    assert folder_cache(tmp_path) != before
+
+
 def test_linked_files_and_folders_count_once(tmp_path):
     """A snapshot of the Hub's cache holds links; other links may lead nowhere or in circles."""
     folder, store = tmp_path / "snapshot", tmp_path / "store"

@@ -29,6 +29,7 @@ STATE_SPACE = {
 ARCHITECTURES = {
     "Qwen3": ATTENTION,
     "Qwen3Moe": {**ATTENTION, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32},
+    "Olmoe": {**ATTENTION, "num_experts": 4, "num_experts_per_tok": 2},
     "Mixtral": {**ATTENTION, "num_local_experts": 4, "tie_word_embeddings": True},
     "Mistral": {**ATTENTION, "sliding_window": 16},
     "Gemma3Text": {**ATTENTION, "sliding_window": 16},

@@ -7,9 +7,12 @@ import json
 import pytest
 
 from evalsuite.errors import InvalidInput, InvalidRecipe
+from evalsuite.training import run
+from evalsuite.training.library import load_recipe
 from evalsuite.training.metrics_log import read_rows
 from evalsuite.training.packing import require_separate_rows
 from evalsuite.training.run import train
+from evalsuite.training.starting_point import new_reward_model
 from tests.training.architectures import build
 
 pytest.importorskip("torch")
@@ -67,6 +70,31 @@ def test_an_architecture_without_classifiers_makes_no_reward_model(tmp_path):
         train(pairs_recipe(tmp_path, "reward_model"), tmp_path / "scorer", {"init": str(start)})
 
 
+def test_a_reward_model_starts_from_every_weight_of_the_body(tmp_path):
+    from safetensors.torch import load_file, save_file
+
+    start = build(tmp_path / "start", "Qwen3")
+    weights = load_file(start / "model.safetensors")
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, start / "model.safetensors", {"format": "pt"})
+    with pytest.raises(InvalidInput, match=r"lacks the weights model\.layers\.1\.mlp\.up_proj\.weight"):
+        train(pairs_recipe(tmp_path, "reward_model"), tmp_path / "scorer", {"init": str(start)})
+
+
+def test_a_new_score_leaves_the_rest_of_a_head_alone(tmp_path):
+    """Some classifiers normalise before they score."""
+    from transformers import ModernBertDecoderConfig, ModernBertDecoderForCausalLM
+
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2}
+    ids = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "cls_token_id": 1, "sep_token_id": 2}
+    config = ModernBertDecoderConfig(vocab_size=64, **sizes, **ids)
+    ModernBertDecoderForCausalLM(config).save_pretrained(tmp_path)
+    model = new_reward_model(str(tmp_path), load_recipe(pairs_recipe(tmp_path, "reward_model")), 5)
+    assert model.config.get_text_config().pad_token_id == 5
+    assert model.classifier.weight.std().item() == pytest.approx(1 / 33**0.5, rel=0.4)
+    assert model.head.norm.weight.tolist() == [1.0] * 32
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -75,7 +103,8 @@ def test_an_architecture_without_classifiers_makes_no_reward_model(tmp_path):
         ({"rewards": [{"model": "demo"}]}, r"'demo' is LlamaForCausalLM, no reward model"),
     ],
 )
-def test_what_would_be_missed_after_the_first_rollouts_is_missed_at_once(changes, said, tmp_path):
+def test_what_would_be_missed_after_the_first_rollouts_is_missed_at_once(changes, said, tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "_provenance", lambda *_: pytest.fail("the run went on"))
     with pytest.raises(InvalidInput, match=said):
         train("demo/ppo", tmp_path / "run", STEPS | {"rollouts.batch_size": 16} | changes)
     assert not (tmp_path / "run").exists()

@@ -6,6 +6,7 @@ The tokenizer puts a token in front of texts, as Llama's and Gemma's do, and its
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -13,6 +14,7 @@ from evalsuite.data.demo_training import generate_training
 from evalsuite.engines.factory import resolve_model
 from evalsuite.prompts.messages import ChatPrompt, Message, TextPrompt
 from evalsuite.training.run import train
+from evalsuite.training.starting_point import load_tokenizer
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("trl")
@@ -104,8 +106,8 @@ def test_every_stage_begins_as_evaluations_do(stage, chat, start, read, tmp_path
     length = min(map(len, expected)) - 1
     beginnings = {tuple(row[:length]) for row in expected}
     folder = trained(tmp_path, stage, chat, start)
-    found = {tuple(row[:length]) for row in read if len(row) > 1}  # not those of decoding, a token each
-    assert found <= beginnings and (found == beginnings or stage == "grpo")  # whose step takes two prompts
+    found = {tuple(row[:length]) for row in read if len(row) > 1 and any(row)}  # decoding's are a token each
+    assert found and found <= beginnings and (found == beginnings or stage == "grpo")  # whose step takes two prompts
     assert open_start(str(folder))[1].encode_prompts(prompts) == expected
     if stage == "reward_model":
         from evalsuite.training.reward_scores import RewardModelJudge
@@ -114,3 +116,29 @@ def test_every_stage_begins_as_evaluations_do(stage, chat, start, read, tmp_path
         read.clear()
         RewardModelJudge(str(folder), 1.0, "cpu")(asked, ["1"] * len(asked), None)
         assert {tuple(row[:length]) for row in read} == found
+
+
+LONE = "{%- for message in messages %}{{ message.content }}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        (LONE, "{{ bos_token }}" + LONE),
+        ("  " + LONE, "{{ bos_token }}" + LONE),
+        ("{{ bos_token }}" + LONE, "{{ bos_token }}" + LONE),
+        ({"default": LONE, "other": "<bos>" + LONE}, {"default": "{{ bos_token }}" + LONE, "other": "<bos>" + LONE}),
+        ("{{ raise_exception('a system prompt first') }}", "{{ raise_exception('a system prompt first') }}"),
+        ("{{ nothing.of.the.kind }}", "{{ nothing.of.the.kind }}"),
+        (None, None),
+    ],
+)
+def test_templates_write_it_once(template, expected, start, tmp_path):
+    """One that takes other conversations only, or that writes it, is left as it is."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(start)
+    tokenizer.chat_template = template
+    tokenizer.save_pretrained(tmp_path)
+    shutil.copy(start / "config.json", tmp_path)
+    assert load_tokenizer(str(tmp_path)).chat_template == expected

@@ -33,7 +33,9 @@ def saved(tmp_path):
     return save
 
 
-@pytest.mark.parametrize("pad_token_id", [0, None, 7], ids=["the tokenizer's", "none", "another than the tokenizer's"])
+@pytest.mark.parametrize(
+    "pad_token_id", [0, None, -1, 7], ids=["the tokenizer's", "none", "no token", "another than the tokenizer's"]
+)
 def test_scores_are_those_of_each_conversation_alone_up_to_its_end(saved, pad_token_id):
     """Twenty are more than a batch, and of five lengths; the end of sequence is what the model was trained to read."""
     model, tokenizer, folder = saved(pad_token_id)

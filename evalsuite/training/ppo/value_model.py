@@ -1,4 +1,4 @@
-"""The value model: a token classifier with one output, so that it loads and saves like any other checkpoint."""
+"""The value model: a token classifier with one output."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from evalsuite.engines.checkpoint import read_config
-from evalsuite.errors import InvalidInput
+from evalsuite.errors import InvalidInput, first_line
 from evalsuite.training.starting_point import head_of, without_loading_report
-from evalsuite.training.weights import gathered
+from evalsuite.training.weights import gathered, is_spread
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,15 +39,30 @@ def load_value_model(path: str, dtype: Any) -> Any:
                 path, config=config, dtype=dtype, output_loading_info=True
             )
     except (OSError, ValueError, RuntimeError) as problem:
-        reason = str(problem).strip().splitlines()[0]
-        raise InvalidInput(f"value model {path!r} cannot be made: {reason}") from problem
+        raise InvalidInput(f"value model {path!r} cannot be made: {first_line(problem)}") from problem
     head = head_of(model)
     for name in sorted(loading["missing_keys"]):
         if name not in head:
             raise InvalidInput(f"value model {path!r} lacks the weights {name}")
         with torch.no_grad(), gathered((head[name],), write=True):
             head[name].zero_()
+    if not is_spread(model):
+        _require_values(model, path)
     return model
+
+
+def _require_values(model: Any, path: str) -> None:
+    """Try the classifier: its head does not fit what every architecture's language model returns (Mamba's)."""
+    import torch
+
+    try:
+        with torch.no_grad():
+            model(input_ids=torch.zeros(1, 2, dtype=torch.long, device=model.device), use_cache=False)
+    except (AttributeError, TypeError, ValueError, RuntimeError) as problem:
+        kind = model.config.model_type
+        raise InvalidInput(
+            f"value model {path!r}: PPO cannot value states of {kind!r} models: {first_line(problem)}"
+        ) from problem
 
 
 def _token_classifier(config: Any) -> Any:
@@ -72,7 +87,9 @@ def _token_classifier(config: Any) -> Any:
     line = language_model.__mro__
     family = line[line.index(PreTrainedModel) - 1]
     name = f"{language_model.__name__.removesuffix('ForCausalLM')}ForTokenClassification"
-    return type(name, (GenericForTokenClassification, family), {"base_model_prefix": family.base_model_prefix})
+    # Transformers looks into the module of a class for how its experts may be computed.
+    about = {"__module__": family.__module__, "base_model_prefix": family.base_model_prefix or "model"}
+    return type(name, (GenericForTokenClassification, family), about)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from evalsuite.engines.base import Sampling
-from evalsuite.errors import EngineError, MissingExtra
+from evalsuite.errors import EngineError, MissingExtra, first_line
 from evalsuite.training.ppo.samplers import Completion, Draw
 from evalsuite.training.ppo.vllm_sampler import PURPOSE
 from evalsuite.training.weight_transfer import Transfer, open_transfer
@@ -91,6 +91,5 @@ def _server_errors(url: str) -> Iterator[None]:
     except Exception as error:
         # The client says that a request was refused by an exception of no kind of its own.
         if type(error) is Exception or isinstance(error, (OSError, RuntimeError)):
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-            raise EngineError(f"the vLLM server at {url} cannot be used: {reason}") from error
+            raise EngineError(f"the vLLM server at {url} cannot be used: {first_line(error)}") from error
         raise

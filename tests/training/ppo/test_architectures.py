@@ -47,12 +47,13 @@ def test_tokens_and_states_are_measured_alike_everywhere(name, tmp_path):
                 torch.testing.assert_close(values[line, : len(tokens)], worth, **tolerance)
 
 
-@pytest.mark.parametrize("name", ["Olmo2", "Granite", "Qwen3Moe"])
+@pytest.mark.parametrize("name", ["Olmo2", "Granite", "Qwen3Moe", "Olmoe"])
 def test_values_start_from_every_weight_of_the_body(name, tmp_path):
     from transformers import AutoModel
 
     folder = build(tmp_path / name, name)
     value, body = load_value_model(str(folder), torch.float32), AutoModel.from_pretrained(folder)
+    assert value.config._experts_implementation == body.config._experts_implementation
     mine = dict(value.base_model.named_parameters())
     assert mine.keys() == dict(body.named_parameters()).keys()
     assert all(torch.equal(mine[key], weights) for key, weights in body.named_parameters())
@@ -63,4 +64,12 @@ def test_what_is_no_language_model_has_no_values(tmp_path):
 
     ViTConfig().save_pretrained(tmp_path)
     with pytest.raises(InvalidInput, match=r"value model .* cannot be made: 'vit' is no language model"):
+        load_value_model(str(tmp_path), torch.float32)
+
+
+def test_what_cannot_be_valued_is_told_before_the_first_rollout(tmp_path):
+    from transformers import MambaConfig, MambaForCausalLM
+
+    MambaForCausalLM(MambaConfig(vocab_size=64, hidden_size=32, num_hidden_layers=1)).save_pretrained(tmp_path)
+    with pytest.raises(InvalidInput, match=r"value model .*: PPO cannot value states of 'mamba' models"):
         load_value_model(str(tmp_path), torch.float32)

@@ -201,7 +201,7 @@ def test_two_processes_under_deepspeed_equal_one(tiny, tmp_path, stage):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("name", "prelude", "environment"), [("Olmo2", SHARDED, FSDP), ("Qwen3Moe", ZERO, zero(3))], ids=["FSDP", "ZeRO 3"]
+    ("name", "prelude", "environment"), [("Olmo2", SHARDED, FSDP), ("Olmoe", ZERO, zero(3))], ids=["FSDP", "ZeRO 3"]
 )
 def test_other_architectures_are_shared_alike(name, prelude, environment, tmp_path):
     """A value model whose class is made here; experts, which checkpoints have in parts that only one process holds."""

@@ -129,7 +129,7 @@ def test_synchronised_weights_are_those_of_a_model_loaded_afresh():
 
 
 @pytest.mark.vllm
-@pytest.mark.parametrize("name", ["Qwen3Moe", "Olmo2"])
+@pytest.mark.parametrize("name", ["Mixtral", "Olmo2"])
 def test_policies_whose_code_or_weights_vllm_shares_otherwise(name, tmp_path):
     """Experts are one tensor here and many in checkpoints; OLMo 2 runs by Transformers' own classes in vLLM."""
     from transformers import AutoModelForCausalLM
