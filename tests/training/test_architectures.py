@@ -13,7 +13,7 @@ from evalsuite.training.metrics_log import read_rows
 from evalsuite.training.packing import require_separate_rows
 from evalsuite.training.run import train
 from evalsuite.training.starting_point import new_reward_model
-from tests.training.architectures import build
+from tests.architectures import build
 
 pytest.importorskip("torch")
 pytest.importorskip("trl")

@@ -8,7 +8,7 @@ import pytest
 
 from evalsuite.training.metrics_log import read_rows
 from evalsuite.training.run import train
-from tests.training.architectures import build
+from tests.architectures import build
 
 pytestmark = pytest.mark.vllm
 

@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from evalsuite.training.weights import as_in_checkpoint, named_weights  # noqa: E402
-from tests.training.architectures import build  # noqa: E402
+from tests.architectures import build  # noqa: E402
 
 
 @pytest.mark.parametrize("name", ["Qwen3", "Qwen3Moe", "Mixtral", "Jamba", "GPT2"])

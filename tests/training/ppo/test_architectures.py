@@ -15,10 +15,10 @@ from evalsuite.training.ppo.samplers import Draw, NotingSampler  # noqa: E402
 from evalsuite.training.ppo.setup import open_start  # noqa: E402
 from evalsuite.training.ppo.value_model import load_value_model  # noqa: E402
 from evalsuite.training.starting_point import head_of  # noqa: E402
-from tests.training.architectures import ARCHITECTURES, build  # noqa: E402
+from tests.architectures import ARCHITECTURES, build  # noqa: E402
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", sorted(ARCHITECTURES.keys() - {"Mamba"}))
 def test_tokens_and_states_are_measured_alike_everywhere(name, tmp_path):
     from transformers import AutoModelForCausalLM
 
@@ -68,8 +68,5 @@ def test_what_is_no_language_model_has_no_values(tmp_path):
 
 
 def test_what_cannot_be_valued_is_told_before_the_first_rollout(tmp_path):
-    from transformers import MambaConfig, MambaForCausalLM
-
-    MambaForCausalLM(MambaConfig(vocab_size=64, hidden_size=32, num_hidden_layers=1)).save_pretrained(tmp_path)
     with pytest.raises(InvalidInput, match=r"value model .*: PPO cannot value states of 'mamba' models"):
-        load_value_model(str(tmp_path), torch.float32)
+        load_value_model(str(build(tmp_path, "Mamba")), torch.float32)

@@ -13,7 +13,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from tests.training.architectures import build  # noqa: E402
+from tests.architectures import build  # noqa: E402
 from tests.training.ppo.harness import Run, norms, recipe_of  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[3]

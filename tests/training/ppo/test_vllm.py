@@ -12,7 +12,7 @@ from evalsuite.engines.factory import resolve_model  # noqa: E402
 from evalsuite.errors import EngineError  # noqa: E402
 from evalsuite.training.ppo.samplers import Draw, TransformersSampler  # noqa: E402
 from evalsuite.training.ppo.setup import open_start  # noqa: E402
-from tests.training.architectures import build  # noqa: E402
+from tests.architectures import build  # noqa: E402
 from tests.training.ppo.harness import Run, recipe_of  # noqa: E402
 
 

@@ -1,8 +1,9 @@
-"""Small random models of many architectures, with the demo model's tokenizer and chat template."""
+"""Small random models of many architectures."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ ATTENTION = {
     "num_attention_heads": 2,
     "num_key_value_heads": 1,
     "head_dim": 32,
-    "max_position_embeddings": 256,
+    "max_position_embeddings": 512,
 }
 STATE_SPACE = {
     "num_hidden_layers": 4,
@@ -32,22 +33,27 @@ ARCHITECTURES = {
     "Olmoe": {**ATTENTION, "num_experts": 4, "num_experts_per_tok": 2},
     "Mixtral": {**ATTENTION, "num_local_experts": 4, "tie_word_embeddings": True},
     "Mistral": {**ATTENTION, "sliding_window": 16},
+    "Gemma2": {**ATTENTION, "sliding_window": 16},
     "Gemma3Text": {**ATTENTION, "sliding_window": 16},
     "Olmo2": ATTENTION,
     "Olmo3": {**ATTENTION, "sliding_window": 16},
     "Granite": ATTENTION,
-    "GPT2": {"n_embd": 64, "n_layer": 2, "n_head": 2, "n_positions": 256},
-    "Mpt": {"d_model": 64, "n_layers": 2, "n_heads": 2, "max_seq_len": 256},
+    "GPT2": {"n_embd": 64, "n_layer": 2, "n_head": 2, "n_positions": 512},
+    "Mpt": {"d_model": 64, "n_layers": 2, "n_heads": 2, "max_seq_len": 512},
     "Jamba": {**{key: value for key, value in ATTENTION.items() if key != "head_dim"}, **STATE_SPACE},
+    "Mamba": {"hidden_size": 64, "num_hidden_layers": 2},
 }
 
 
-def build(folder: Path, name: str) -> Path:
-    """Save a model of an architecture with large random weights, so that whatever differs is seen."""
+def build(folder: Path, name: str, tokenizer: Any = None) -> Path:
+    """Save a model of an architecture with large random weights, so that whatever differs is seen.
+
+    It gets this tokenizer, or the demo model's with its chat template.
+    """
     torch = pytest.importorskip("torch")
     import transformers
 
-    tokenizer = transformers.AutoTokenizer.from_pretrained(resolve_model("demo"))
+    tokenizer = tokenizer or transformers.AutoTokenizer.from_pretrained(resolve_model("demo"))
     ids = {key: getattr(tokenizer, key) for key in ("bos_token_id", "eos_token_id", "pad_token_id")}
     config = getattr(transformers, f"{name}Config")(vocab_size=len(tokenizer), **ids, **ARCHITECTURES[name])
     torch.manual_seed(0)
